@@ -1,0 +1,102 @@
+//! What a source of traffic says: the kernel's ring buffers and capture files speak the same words.
+
+use std::net::SocketAddr;
+
+use protocol_parsers::{Moment, Transport};
+
+/// One end of a connection.
+#[derive(Clone, PartialEq, Eq, Debug, Hash, Default)]
+pub enum Endpoint {
+    /// IPv4-mapped IPv6 addresses are written as IPv4.
+    Inet(SocketAddr),
+    /// Path of a Unix socket; `@NAME` when abstract, empty when unnamed.
+    Unix(Vec<u8>),
+    #[default]
+    Unknown,
+}
+
+/// What an end of a connection is to it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    Server,
+    Client,
+}
+
+/// Direction of bytes as the local end sees them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Direction {
+    Sent,
+    Received,
+}
+
+/// A connection (or a datagram socket) as it is first heard of. Comes before any other event with its key.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// Names the connection among all of this source.
+    pub key: u64,
+    pub transport: Transport,
+    pub local: Endpoint,
+    pub remote: Endpoint,
+    /// What the local end is, when whoever opened the connection was seen.
+    pub role: Option<Role>,
+    /// Whether it was seen from its first byte.
+    pub from_start: bool,
+    pub at_ns: u64,
+}
+
+/// Bytes that one end sent or received.
+#[derive(Clone, Copy, Debug)]
+pub struct Data<'a> {
+    pub key: u64,
+    pub direction: Direction,
+    /// Where they stand in this direction's bytes since the connection was first heard of.
+    pub offset: u64,
+    /// How many bytes there were; `bytes` holds the first of them.
+    pub len: u64,
+    pub bytes: &'a [u8],
+    pub at: Moment,
+    /// Process that sent or received them; 0 when unknown.
+    pub pid: u32,
+    /// The other end of a datagram whose socket is not connected.
+    pub remote: Option<SocketAddr>,
+}
+
+/// No byte follows in this direction.
+#[derive(Clone, Copy, Debug)]
+pub struct End {
+    pub key: u64,
+    pub direction: Direction,
+    pub at: Moment,
+}
+
+/// The connection is gone.
+#[derive(Clone, Copy, Debug)]
+pub struct Closed {
+    pub key: u64,
+    pub at_ns: u64,
+    pub totals: Option<Totals>,
+}
+
+/// What the kernel counted on a connection.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Totals {
+    pub sent_bytes: u64,
+    pub received_bytes: u64,
+    pub retransmits: u64,
+    pub rtt_ns: u64,
+}
+
+#[derive(Clone, Debug)]
+pub enum Event<'a> {
+    Opened(Opened),
+    Data(Data<'a>),
+    End(End),
+    Closed(Closed),
+}
+
+/// Takes events in the order in which they happened on each connection.
+pub trait Consumer {
+    fn event(&mut self, event: Event<'_>);
+    /// Something was lost or left out before it became an event: `reason` as in the column of `lost_events`.
+    fn lost(&mut self, stage: &'static str, reason: &'static str, events: u64, bytes: u64);
+}

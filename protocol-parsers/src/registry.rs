@@ -1,0 +1,64 @@
+//! The list of protocols, and which of them a connection speaks. Adding a protocol adds one line here.
+
+use schema::Table;
+
+use crate::{Confidence, Evidence, Protocol, Transport, Verdict};
+
+/// Every protocol. The order decides only between equally sure verdicts.
+pub static PROTOCOLS: &[&Protocol] = &[&crate::http1::PROTOCOL, &crate::redis::PROTOCOL, &crate::dns::PROTOCOL];
+
+/// The protocols' tables.
+pub fn tables() -> impl Iterator<Item = &'static Table> {
+    let mut seen = Vec::new();
+    PROTOCOLS.iter().map(|p| p.table).filter(move |t| {
+        let new = !seen.contains(&t.name);
+        seen.push(t.name);
+        new
+    })
+}
+
+/// A recognised protocol.
+#[derive(Clone, Copy, Debug)]
+pub struct Found {
+    pub protocol: &'static Protocol,
+    pub confidence: Confidence,
+    /// Whether the end that sent `sent` is the server.
+    pub sender_serves: bool,
+}
+
+/// Which protocol these bytes are: `Ok` found, `Err(true)` more bytes may tell, `Err(false)` none of them.
+///
+/// `sent` and `received` are the first known bytes as one end sees them; `serves` is whether that end is the server, when
+/// that is known.
+pub fn detect(
+    transport: Transport,
+    sent: &[u8],
+    received: &[u8],
+    serves: Option<bool>,
+    from_start: bool,
+) -> Result<Found, bool> {
+    let mut best: Option<Found> = None;
+    let mut undecided = false;
+    for protocol in PROTOCOLS.iter().filter(|p| p.transports.contains(&transport)) {
+        for sender_serves in [true, false] {
+            if serves.is_some_and(|s| s != sender_serves) {
+                continue;
+            }
+            let (to_server, to_client) = if sender_serves { (received, sent) } else { (sent, received) };
+            match (protocol.detect)(&Evidence { transport, to_server, to_client, from_start }) {
+                Verdict::No => {}
+                Verdict::Undecided => undecided = true,
+                Verdict::Yes(confidence) => {
+                    if best.is_none_or(|b| b.confidence < confidence) {
+                        best = Some(Found { protocol, confidence, sender_serves });
+                    }
+                }
+            }
+        }
+    }
+    match best {
+        // a guess waits for a better one while another protocol still hopes
+        Some(found) if found.confidence > Confidence::Guessed || !undecided => Ok(found),
+        _ => Err(undecided || best.is_some()),
+    }
+}

@@ -1,0 +1,93 @@
+//! One column: its name, type, unit and meaning.
+
+/// How a column is stored and compared.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Type {
+    Bool,
+    /// Arrow Int32: ports, codes, process numbers.
+    Int32,
+    /// Arrow Int64: identifiers below 2^53, sizes, durations.
+    Int64,
+    /// Arrow Utf8: text with many different values.
+    Text,
+    /// Arrow Dictionary(Int32, Utf8): text with few different values.
+    Name,
+    /// Arrow Timestamp(Nanosecond, "UTC").
+    Time,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unit {
+    Nanoseconds,
+    Bytes,
+    Packets,
+    Events,
+    Json,
+}
+
+impl Unit {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Unit::Nanoseconds => "ns",
+            Unit::Bytes => "bytes",
+            Unit::Packets => "packets",
+            Unit::Events => "events",
+            Unit::Json => "JSON",
+        }
+    }
+}
+
+impl Type {
+    /// The type's name in SQL, as the catalogue shows it.
+    pub const fn sql(self) -> &'static str {
+        match self {
+            Type::Bool => "BOOLEAN",
+            Type::Int32 => "INT",
+            Type::Int64 => "BIGINT",
+            Type::Text | Type::Name => "VARCHAR",
+            Type::Time => "TIMESTAMP",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    pub name: &'static str,
+    pub ty: Type,
+    pub unit: Option<Unit>,
+    /// One line, as the declaration's doc comment has it.
+    pub about: &'static str,
+}
+
+impl Column {
+    pub fn meaning(&self) -> &'static str {
+        self.about.trim()
+    }
+}
+
+/// The words that a `table!` declaration uses for types.
+pub mod kinds {
+    use super::Type;
+    use crate::row::{ColumnKind, ColumnWriter};
+
+    macro_rules! kind {
+        ($name:ident, $ty:expr, $value:ty, $method:ident) => {
+            #[derive(Debug)]
+            pub enum $name {}
+            impl ColumnKind for $name {
+                type Value<'a> = Option<$value>;
+                const TYPE: Type = $ty;
+                #[inline]
+                fn write(value: Self::Value<'_>, to: &mut dyn ColumnWriter) {
+                    to.$method(value)
+                }
+            }
+        };
+    }
+    kind!(Bool, Type::Bool, bool, bool);
+    kind!(Int32, Type::Int32, i32, int32);
+    kind!(Int64, Type::Int64, i64, int64);
+    kind!(Time, Type::Time, i64, int64);
+    kind!(Text, Type::Text, &'a [u8], text);
+    kind!(Name, Type::Name, &'a [u8], name);
+}

@@ -1,0 +1,106 @@
+//! How a row reaches a batch without either side knowing the other.
+
+use crate::{Column, Table, Type};
+
+/// Takes one value after the other, in the order of the columns.
+///
+/// Text is bytes as they were on the wire: the writer escapes what is not UTF-8 as `\xNN`.
+pub trait ColumnWriter {
+    fn bool(&mut self, value: Option<bool>);
+    fn int32(&mut self, value: Option<i32>);
+    fn int64(&mut self, value: Option<i64>);
+    fn text(&mut self, value: Option<&[u8]>);
+    fn name(&mut self, value: Option<&[u8]>);
+}
+
+/// A column type of the `table!` declaration: which Rust value a row has for it, and how it is written.
+pub trait ColumnKind {
+    type Value<'a>: Copy;
+    const TYPE: Type;
+    fn write(value: Self::Value<'_>, to: &mut dyn ColumnWriter);
+}
+
+/// A run of columns that is written together: a prefix, a protocol's own columns, a suffix.
+pub trait Columns {
+    fn write(&self, to: &mut dyn ColumnWriter);
+}
+
+/// A table's own columns, with the table they belong to.
+pub trait Row: Columns {
+    fn table(&self) -> &'static Table;
+}
+
+/// Declares a run of columns: a struct with one field a column, and the column list `COLUMNS`.
+#[macro_export]
+macro_rules! columns {
+    (
+        $(#[$meta:meta])*
+        $vis:vis struct $row:ident {
+            $( #[doc = $about:expr] $col:ident : $kind:ident $([$unit:ident])? ),* $(,)?
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, Default)]
+        $vis struct $row<'a> {
+            $( #[doc = $about] pub $col: <$crate::kinds::$kind as $crate::ColumnKind>::Value<'a>, )*
+            #[doc(hidden)]
+            pub borrowed: core::marker::PhantomData<&'a [u8]>,
+        }
+        impl $row<'_> {
+            pub const COLUMNS: &'static [$crate::Column] = &[
+                $( $crate::Column {
+                    name: stringify!($col),
+                    ty: <$crate::kinds::$kind as $crate::ColumnKind>::TYPE,
+                    unit: $crate::columns!(@unit $($unit)?),
+                    about: $about,
+                } ),*
+            ];
+        }
+        impl $crate::Columns for $row<'_> {
+            fn write(&self, to: &mut dyn $crate::ColumnWriter) {
+                $( <$crate::kinds::$kind as $crate::ColumnKind>::write(self.$col, to); )*
+            }
+        }
+    };
+    (@unit) => { None };
+    (@unit $unit:ident) => { Some($crate::Unit::$unit) };
+}
+
+/// Declares a table: `columns!` plus its name, its meaning, the prefix and suffix that surround it, and, for a traffic
+/// table, how its rows appear in the view `requests`.
+#[macro_export]
+macro_rules! table {
+    (
+        #[doc = $table_about:expr]
+        $vis:vis struct $row:ident in $name:literal, $around:ident $(, requests $requests:expr)? ;
+        { $($columns:tt)* }
+    ) => {
+        $crate::columns! {
+            #[doc = $table_about]
+            $vis struct $row { $($columns)* }
+        }
+        impl $row<'_> {
+            pub const TABLE: &'static $crate::Table = &$crate::Table {
+                name: $name,
+                about: $table_about,
+                prefix: $crate::table!(@prefix $around),
+                own: <$row<'static>>::COLUMNS,
+                suffix: $crate::table!(@suffix $around),
+                requests: $crate::table!(@requests $($requests)?),
+            };
+        }
+        impl $crate::Row for $row<'_> {
+            fn table(&self) -> &'static $crate::Table {
+                $row::TABLE
+            }
+        }
+    };
+    (@prefix traffic) => { $crate::TrafficPrefix::COLUMNS };
+    (@suffix traffic) => { $crate::TrafficSuffix::COLUMNS };
+    (@prefix process) => { $crate::ProcessPrefix::COLUMNS };
+    (@suffix process) => { &[] };
+    (@prefix host) => { $crate::HostPrefix::COLUMNS };
+    (@suffix host) => { &[] };
+    (@requests) => { None };
+    (@requests $requests:expr) => { Some($requests) };
+}

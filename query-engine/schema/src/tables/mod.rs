@@ -1,0 +1,18 @@
+//! The tables that are not a protocol's, one file each.
+
+mod connections;
+mod lost_events;
+mod probe_status;
+mod process_stats;
+mod processes;
+
+pub use connections::Connection;
+pub use lost_events::LostEvent;
+pub use probe_status::ProbeStatus;
+pub use process_stats::ProcessStat;
+pub use processes::Process;
+
+use crate::Table;
+
+/// All of them, in the order in which the catalogue lists them.
+pub const ALL: &[&Table] = &[Connection::TABLE, Process::TABLE, ProcessStat::TABLE, ProbeStatus::TABLE, LostEvent::TABLE];

@@ -1,0 +1,18 @@
+crate::table! {
+    /// Each kernel hook: whether it is attached, why or why not, and what it cost so far. The newest row of a hook counts.
+    pub struct ProbeStatus in "probe_status", host;
+    {
+        /// Kind of hook, such as 'tp_btf'.
+        hook: Name,
+        /// What it is attached to, such as 'sock_send_length'.
+        target: Name,
+        /// Whether it is attached.
+        attached: Bool,
+        /// Why it was chosen, or why it could not be attached.
+        reason: Text,
+        /// How often it ran; null when the kernel does not count.
+        hits: Int64 [Events],
+        /// Time it ran in all; null when the kernel does not count.
+        run_time_ns: Int64 [Nanoseconds],
+    }
+}
