@@ -1,0 +1,166 @@
+//! A request and its response become a row of `http_events`.
+
+use super::body::{Coding, Decoded, decode};
+use super::head::{Head, list};
+use super::message::Message;
+use super::table::HttpEvent;
+use crate::{Exchange, Moment, Output};
+
+/// Memory for the texts of one row, used again for the next.
+#[derive(Debug)]
+pub struct Rows {
+    body_bytes_max: usize,
+    req_headers: Vec<u8>,
+    resp_headers: Vec<u8>,
+    req_body: Vec<u8>,
+    resp_body: Vec<u8>,
+}
+
+/// Memory that is kept from row to row.
+const KEPT_BYTES_MAX: usize = 4 << 10;
+
+impl Rows {
+    pub fn new(body_bytes_max: usize) -> Self {
+        Self { body_bytes_max, req_headers: vec![], resp_headers: vec![], req_body: vec![], resp_body: vec![] }
+    }
+
+    pub fn heap_bytes(&self) -> usize {
+        [&self.req_headers, &self.resp_headers, &self.req_body, &self.resp_body].iter().map(|b| b.capacity()).sum()
+    }
+
+    /// Writes the row of a request, a response, or both.
+    pub fn write(&mut self, request: Option<&Message>, response: Option<&Message>, broken: bool, out: &mut dyn Output) {
+        let (mut row, mut exchange) = (HttpEvent::default(), Exchange { broken, ..Exchange::default() });
+        if let Some(response) = response {
+            row.resp_status = Some(i32::from(response.head.status()));
+            row.http_version = Some(response.head.version());
+            row.content_type = content_type(&response.head);
+            response.head.json(&mut self.resp_headers);
+            row.resp_headers = Some(&self.resp_headers);
+            row.resp_body_bytes = size(response.body_bytes);
+            let (body, cut) = body(response, self.body_bytes_max, &mut self.resp_body);
+            row.resp_body = body;
+            exchange.started = response.started;
+            exchange.ended_ns = response.whole.then_some(response.last_ns);
+            exchange.response_bytes = Some(response.bytes);
+            add(&mut exchange, response, cut);
+        }
+        if let Some(request) = request {
+            row.http_version = Some(request.head.version());
+            row.req_method = request.head.method();
+            row.req_path = request.head.target();
+            row.req_authority = authority(&request.head);
+            row.content_type = row.content_type.or_else(|| content_type(&request.head));
+            request.head.json(&mut self.req_headers);
+            row.req_headers = Some(&self.req_headers);
+            row.req_body_bytes = size(request.body_bytes);
+            let (body, cut) = body(request, self.body_bytes_max, &mut self.req_body);
+            row.req_body = body;
+            exchange.started = started(request, response);
+            exchange.request_bytes = Some(request.bytes);
+            add(&mut exchange, request, cut);
+            if let Some((trace_id, span_id)) = request.head.values(b"traceparent").next().and_then(trace) {
+                exchange.trace_id = Some(trace_id);
+                exchange.span_id = Some(span_id);
+            }
+        }
+        out.row(&row, &exchange);
+        for text in [&mut self.req_headers, &mut self.resp_headers, &mut self.req_body, &mut self.resp_body] {
+            text.clear();
+            text.shrink_to(KEPT_BYTES_MAX);
+        }
+    }
+}
+
+/// What either message adds to the exchange.
+fn add(exchange: &mut Exchange<'_>, message: &Message, body_cut: bool) {
+    exchange.truncated |= body_cut || message.head.cut_bytes > 0;
+    exchange.gap_before |= message.gap_before;
+    exchange.confidence = exchange.confidence.min(message.confidence);
+}
+
+/// A request can be reported a moment after its response; it was sent before, though.
+fn started(request: &Message, response: Option<&Message>) -> Moment {
+    let mono_ns = response.map_or(request.started.mono_ns, |r| r.started.mono_ns.min(request.started.mono_ns));
+    Moment { mono_ns, ..request.started }
+}
+
+fn size(bytes: u64) -> Option<i64> {
+    i64::try_from(bytes).ok()
+}
+
+/// The body as text, and whether it was cut.
+fn body<'a>(message: &'a Message, bytes_max: usize, decoded: &'a mut Vec<u8>) -> (Option<&'a [u8]>, bool) {
+    if message.body.is_empty() {
+        return (None, message.body_cut);
+    }
+    let codings = codings(&message.head);
+    if !codings.is_empty() {
+        match decode(&message.body, &codings, message.body_cut, bytes_max, decoded) {
+            Decoded::Whole => return (Some(decoded), false),
+            Decoded::Cut => return (Some(whole_characters(decoded)), true),
+            Decoded::Failed => {}
+        }
+    }
+    match message.body.get(..bytes_max) {
+        Some(beginning) if message.body_cut || beginning.len() < message.body.len() => {
+            (Some(whole_characters(beginning)), true)
+        }
+        _ if message.body_cut => (Some(whole_characters(&message.body)), true),
+        _ => (Some(&message.body), false),
+    }
+}
+
+/// The codings in the order in which they were applied; none when one of them is unknown.
+fn codings(head: &Head) -> Vec<Coding> {
+    let content = head.values(b"content-encoding").flat_map(list);
+    let transfer = head.values(b"transfer-encoding").flat_map(list);
+    let codings: Result<Vec<_>, ()> = content.chain(transfer).map(Coding::named).collect();
+    codings.map(|c| c.into_iter().flatten().collect()).unwrap_or_default()
+}
+
+/// A text that was cut, without the beginning of a character at its end.
+fn whole_characters(text: &[u8]) -> &[u8] {
+    let tail = text.len() - text.len().min(3);
+    match text[tail..].iter().rposition(|&b| b >= 0xc0) {
+        Some(lead) => match std::str::from_utf8(&text[tail + lead..]) {
+            Err(error) if error.error_len().is_none() => &text[..tail + lead],
+            _ => text,
+        },
+        None => text,
+    }
+}
+
+fn content_type(head: &Head) -> Option<&[u8]> {
+    head.values(b"content-type").next()
+}
+
+/// The header Host; without it the target's authority (RFC 9112, section 3.2).
+fn authority(head: &Head) -> Option<&[u8]> {
+    if let Some(host) = head.values(b"host").next() {
+        return Some(host);
+    }
+    let target = head.target()?;
+    if head.method() == Some(b"CONNECT") {
+        return Some(target);
+    }
+    let scheme_end = memchr::memmem::find(target, b"://")?;
+    let scheme = &target[..scheme_end];
+    if scheme.is_empty() || !scheme.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.')) {
+        return None;
+    }
+    let rest = &target[scheme_end + 3..];
+    let end = rest.iter().position(|b| matches!(b, b'/' | b'?' | b'#')).unwrap_or(rest.len());
+    Some(&rest[..end])
+}
+
+/// Trace and span of a W3C `traceparent`: version, 16 bytes, 8 bytes, flags, in hexadecimal.
+fn trace(value: &[u8]) -> Option<(&[u8], &[u8])> {
+    let hex = |text: &[u8]| text.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    let mut parts = value.split(|&b| b == b'-');
+    let (version, trace_id, span_id, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let lengths = version.len() == 2 && trace_id.len() == 32 && span_id.len() == 16 && flags.len() >= 2;
+    let digits = hex(version) && hex(trace_id) && hex(span_id);
+    let zero = |text: &[u8]| text.iter().all(|&b| b == b'0');
+    (lengths && digits && version != b"ff" && !zero(trace_id) && !zero(span_id)).then_some((trace_id, span_id))
+}

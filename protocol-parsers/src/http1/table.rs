@@ -1,0 +1,52 @@
+//! The table that every version of HTTP fills.
+
+use schema::RequestsView;
+
+schema::table! {
+    /// One row an HTTP request or stream, with its final response.
+    pub struct HttpEvent in "http_events", traffic, requests REQUESTS;
+    {
+        /// '1.0', '1.1' or '2'.
+        http_version: Name,
+        /// Number of the HTTP/2 stream; null in HTTP/1.
+        stream_id: Int64,
+        /// Method; null when the request was not seen.
+        req_method: Name,
+        /// Request target as sent; null when the request was not seen.
+        req_path: Text,
+        /// Host that was asked for: the header Host, or the authority in the target.
+        req_authority: Name,
+        /// Request headers as an object with lower-case names; a repeated header is a list.
+        req_headers: Text [Json],
+        /// Request body, decoded; null when there is none.
+        req_body: Text,
+        /// Size of the request body without transfer framing, before content decoding.
+        req_body_bytes: Int64 [Bytes],
+        /// Status of the final response; null when none was seen.
+        resp_status: Int32,
+        /// Response headers as an object with lower-case names; a repeated header is a list.
+        resp_headers: Text [Json],
+        /// Response body, decoded; null when there is none.
+        resp_body: Text,
+        /// Size of the response body without transfer framing, before content decoding.
+        resp_body_bytes: Int64 [Bytes],
+        /// Content-Type of the response, else of the request.
+        content_type: Name,
+        /// gRPC service; null for other requests.
+        grpc_service: Name,
+        /// gRPC method; null for other requests.
+        grpc_method: Name,
+        /// gRPC status code; null for other requests.
+        grpc_status: Int32,
+        /// gRPC status message; null for other requests.
+        grpc_message: Text,
+    }
+}
+
+const REQUESTS: RequestsView = RequestsView {
+    protocol: "'http'",
+    operation: "req_method",
+    target: "req_path",
+    status: "CAST(resp_status AS VARCHAR)",
+    failed: "broken OR resp_status >= 500",
+};
