@@ -220,7 +220,7 @@ impl Reader {
                 self.first = at;
             }
             if self.head.bytes.len() + line.len() > START_LINE_BYTES_MAX {
-                self.search.why = Skipped::OverLimit;
+                self.too_long(line);
                 self.refuse(line, line_end.is_some());
             } else if line_end.is_some() {
                 if self.line(line) {
@@ -256,6 +256,14 @@ impl Reader {
         self.found = true;
         self.misfit = false;
         true
+    }
+
+    /// A line is too long to be held. Only if it could be a start line it is the limit that loses it.
+    fn too_long(&mut self, line: &[u8]) {
+        let beginning = if self.head.bytes.is_empty() { line } else { &self.head.bytes };
+        if self.search.why == Skipped::Malformed && line::possible(self.flow, beginning) {
+            self.search.why = Skipped::OverLimit;
+        }
     }
 
     /// Takes the beginning of a line.

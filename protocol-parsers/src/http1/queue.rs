@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use super::head::Head;
 use super::limits::{PLACEHOLDERS_MAX, SPARE_MESSAGES_MAX};
 use super::message::Message;
+use crate::Confidence;
 use crate::limits::{PENDING_BYTES_MAX, PENDING_REQUESTS_MAX};
 
 /// What of a request decides how its response is framed.
@@ -159,6 +160,9 @@ impl Queue {
     pub fn doubt(&mut self) {
         for waiting in &mut self.waiting {
             waiting.doubtful = true;
+            if let Some(request) = &mut waiting.request {
+                request.confidence = Confidence::Guessed;
+            }
         }
     }
 

@@ -1,8 +1,8 @@
 //! What a connection says, and the rows that it gives.
 
-
-
+mod bodies;
+mod detection;
 mod harness;
-
+mod losses;
 mod messages;
-
+mod robustness;

@@ -114,7 +114,7 @@ fn an_early_response_waits_for_the_rest_of_its_request() {
     // and not for ever
     check(
         &[request(post), response(OK), Step::Wait(600), request("56789"), request(next), response(OK)],
-        &["path=/e qb=01234 ql=5 status=200 req=44 truncated", "path=/n status=200"],
+        &["path=/e qb=01234 ql=5 status=200 req=45 truncated", "path=/n status=200"],
     );
     check(
         &[request(post), response(OK), Step::Expire(60_000), Step::Expire(60_000)],
