@@ -10,7 +10,7 @@
 
 pub mod dns;
 pub mod http1;
-mod json;
+pub mod json;
 pub mod limits;
 mod protocol;
 pub mod redis;
@@ -19,7 +19,8 @@ mod step;
 mod stream;
 
 pub use protocol::{
-    Confidence, Evidence, Exchange, Flow, Moment, Output, Parser, Protocol, Segment, Settings, Skipped, State, Transport, Verdict,
+    Confidence, Evidence, Exchange, Flow, Moment, Output, Parser, Protocol, Segment, Settings, Skipped, State, Transport,
+    Verdict,
 };
 pub use registry::{Found, PROTOCOLS, detect, tables};
 pub use step::Step;

@@ -29,13 +29,14 @@ pub struct Found {
 /// Which protocol these bytes are: `Ok` found, `Err(true)` more bytes may tell, `Err(false)` none of them.
 ///
 /// `sent` and `received` are the first known bytes as one end sees them; `serves` is whether that end is the server, when
-/// that is known.
+/// that is known; `more` is whether more bytes may come, so that waiting makes sense.
 pub fn detect(
     transport: Transport,
     sent: &[u8],
     received: &[u8],
     serves: Option<bool>,
     from_start: bool,
+    more: bool,
 ) -> Result<Found, bool> {
     let mut best: Option<Found> = None;
     let mut undecided = false;
@@ -58,7 +59,7 @@ pub fn detect(
     }
     match best {
         // a guess waits for a better one while another protocol still hopes
-        Some(found) if found.confidence > Confidence::Guessed || !undecided => Ok(found),
+        Some(found) if found.confidence > Confidence::Guessed || !undecided || !more => Ok(found),
         _ => Err(undecided || best.is_some()),
     }
 }

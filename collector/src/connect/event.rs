@@ -42,6 +42,29 @@ pub struct Opened {
     /// Whether it was seen from its first byte.
     pub from_start: bool,
     pub at_ns: u64,
+    /// What the kernel knows of it; `None` in a replay.
+    pub host: Option<HostSocket>,
+}
+
+/// A socket of this host.
+#[derive(Clone, Copy, Debug)]
+pub struct HostSocket {
+    /// Inode number of the network namespace.
+    pub netns: u32,
+    /// Names the socket while it lives.
+    pub socket: u64,
+    /// The other end of a Unix socket; 0 when unknown.
+    pub peer_socket: u64,
+    /// The other end is on this host and its bytes are copied instead of these.
+    pub mirrored: bool,
+    pub pid: u32,
+}
+
+/// Another process uses a connection whose bytes are not copied.
+#[derive(Clone, Copy, Debug)]
+pub struct Owner {
+    pub key: u64,
+    pub pid: u32,
 }
 
 /// Bytes that one end sent or received.
@@ -89,6 +112,7 @@ pub struct Totals {
 #[derive(Clone, Debug)]
 pub enum Event<'a> {
     Opened(Opened),
+    Owner(Owner),
     Data(Data<'a>),
     End(End),
     Closed(Closed),

@@ -1,1 +1,36 @@
+//! Types that the kernel programs write and user space reads.
+//!
+//! Fixed layout, explicit padding, no `bool`, enum, `Option` or `usize`; sizes are asserted at compile time. A change here
+//! changes [`VERSION`], because recordings hold these bytes.
 
+#![no_std]
+
+mod counters;
+mod data_event;
+mod limits;
+mod process_event;
+mod socket_event;
+
+pub use counters::{Count, Counters, hook};
+pub use data_event::{DataHeader, Peer, direction, flags};
+pub use limits::*;
+pub use process_event::{ExecEvent, ExitEvent, ForkEvent, RenameEvent};
+pub use socket_event::{
+    CloseEvent, EndEvent, ListenKey, OwnerEvent, Policy, SocketEvent, SocketState, policy, role, transport,
+};
+
+/// Layout version of everything here.
+pub const VERSION: u32 = 1;
+
+/// First byte of every ring buffer record.
+pub mod kind {
+    pub const DATA: u8 = 1;
+    pub const SOCKET: u8 = 2;
+    pub const OWNER: u8 = 3;
+    pub const END: u8 = 4;
+    pub const CLOSE: u8 = 5;
+    pub const EXEC: u8 = 6;
+    pub const FORK: u8 = 7;
+    pub const EXIT: u8 = 8;
+    pub const RENAME: u8 = 9;
+}

@@ -1,6 +1,6 @@
 //! How a row reaches a batch without either side knowing the other.
 
-use crate::{Column, Table, Type};
+use crate::{Table, Type};
 
 /// Takes one value after the other, in the order of the columns.
 ///
@@ -36,13 +36,13 @@ macro_rules! columns {
     (
         $(#[$meta:meta])*
         $vis:vis struct $row:ident {
-            $( #[doc = $about:expr] $col:ident : $kind:ident $([$unit:ident])? ),* $(,)?
+            $( $(#[doc = $about:literal])+ $col:ident : $kind:ident $([$unit:ident])? ),* $(,)?
         }
     ) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, Default)]
         $vis struct $row<'a> {
-            $( #[doc = $about] pub $col: <$crate::kinds::$kind as $crate::ColumnKind>::Value<'a>, )*
+            $( $(#[doc = $about])+ pub $col: <$crate::kinds::$kind as $crate::ColumnKind>::Value<'a>, )*
             #[doc(hidden)]
             pub borrowed: core::marker::PhantomData<&'a [u8]>,
         }
@@ -52,7 +52,7 @@ macro_rules! columns {
                     name: stringify!($col),
                     ty: <$crate::kinds::$kind as $crate::ColumnKind>::TYPE,
                     unit: $crate::columns!(@unit $($unit)?),
-                    about: $about,
+                    about: concat!($($about),+),
                 } ),*
             ];
         }
@@ -67,26 +67,27 @@ macro_rules! columns {
 }
 
 /// Declares a table: `columns!` plus its name, its meaning, the prefix and suffix that surround it, and, for a traffic
-/// table, how its rows appear in the view `requests`.
+/// table, how its rows appear in the view `requests`; for a table of states, the key of which the newest row counts.
 #[macro_export]
 macro_rules! table {
     (
-        #[doc = $table_about:expr]
-        $vis:vis struct $row:ident in $name:literal, $around:ident $(, requests $requests:expr)? ;
+        $(#[doc = $table_about:literal])+
+        $vis:vis struct $row:ident in $name:literal, $around:ident $(, requests $requests:expr)? $(, newest_by $newest_by:expr)? ;
         { $($columns:tt)* }
     ) => {
         $crate::columns! {
-            #[doc = $table_about]
+            $(#[doc = $table_about])+
             $vis struct $row { $($columns)* }
         }
         impl $row<'_> {
             pub const TABLE: &'static $crate::Table = &$crate::Table {
                 name: $name,
-                about: $table_about,
+                about: concat!($($table_about),+),
                 prefix: $crate::table!(@prefix $around),
                 own: <$row<'static>>::COLUMNS,
                 suffix: $crate::table!(@suffix $around),
                 requests: $crate::table!(@requests $($requests)?),
+                newest_by: $crate::table!(@newest_by $($newest_by)?),
             };
         }
         impl $crate::Row for $row<'_> {
@@ -103,4 +104,6 @@ macro_rules! table {
     (@suffix host) => { &[] };
     (@requests) => { None };
     (@requests $requests:expr) => { Some($requests) };
+    (@newest_by) => { &[] };
+    (@newest_by $newest_by:expr) => { &$newest_by };
 }

@@ -10,6 +10,8 @@ pub struct Table {
     pub own: &'static [Column],
     pub suffix: &'static [Column],
     pub requests: Option<RequestsView>,
+    /// Columns of which each combination has one row, the newest that arrived; empty where every row is kept.
+    pub newest_by: &'static [&'static str],
 }
 
 /// SQL expressions over the table's columns that give its rows in the view `requests`.

@@ -1,11 +1,13 @@
 //! The tables that are not a protocol's, one file each.
 
+mod capture_totals;
 mod connections;
 mod lost_events;
 mod probe_status;
 mod process_stats;
 mod processes;
 
+pub use capture_totals::CaptureTotal;
 pub use connections::Connection;
 pub use lost_events::LostEvent;
 pub use probe_status::ProbeStatus;
@@ -15,4 +17,5 @@ pub use processes::Process;
 use crate::Table;
 
 /// All of them, in the order in which the catalogue lists them.
-pub const ALL: &[&Table] = &[Connection::TABLE, Process::TABLE, ProcessStat::TABLE, ProbeStatus::TABLE, LostEvent::TABLE];
+pub const ALL: &[&Table] =
+    &[Connection::TABLE, Process::TABLE, ProcessStat::TABLE, ProbeStatus::TABLE, LostEvent::TABLE, CaptureTotal::TABLE];

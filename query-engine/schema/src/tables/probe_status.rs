@@ -1,6 +1,6 @@
 crate::table! {
     /// Each kernel hook: whether it is attached, why or why not, and what it cost so far. The newest row of a hook counts.
-    pub struct ProbeStatus in "probe_status", host;
+    pub struct ProbeStatus in "probe_status", host, newest_by ["hook", "target"];
     {
         /// Kind of hook, such as 'tp_btf'.
         hook: Name,

@@ -1,6 +1,6 @@
 crate::table! {
     /// One row a process: the newest program that it ran, and how it ended.
-    pub struct Process in "processes", process;
+    pub struct Process in "processes", process, newest_by ["process_id"];
     {
         /// When the process started.
         started_at: Time,

@@ -1,0 +1,119 @@
+//! One connection as its local end sees it.
+
+use std::net::SocketAddr;
+
+use protocol_parsers::{Protocol, Transport};
+
+use super::event::{Endpoint, HostSocket, Opened, Role, Totals};
+use super::known::Known;
+use super::order::Order;
+use super::phase::Phase;
+
+/// An end as its columns show it.
+#[derive(Clone, Debug, Default)]
+pub struct EndText {
+    pub addr: Option<Vec<u8>>,
+    pub port: Option<i32>,
+}
+
+impl EndText {
+    pub fn of(end: &Endpoint) -> Self {
+        match end {
+            Endpoint::Inet(addr) => Self::of_addr(addr),
+            Endpoint::Unix(path) => Self { addr: Some([b"unix:", path.as_slice()].concat()), port: None },
+            Endpoint::Unknown => Self::default(),
+        }
+    }
+
+    pub fn of_addr(addr: &SocketAddr) -> Self {
+        Self { addr: Some(addr.ip().to_canonical().to_string().into_bytes()), port: Some(i32::from(addr.port())) }
+    }
+}
+
+/// What rows say of their connection.
+#[derive(Debug)]
+pub struct Identity {
+    pub id: i64,
+    pub transport: Transport,
+    pub local: EndText,
+    pub remote: EndText,
+    pub role: Option<Role>,
+    /// The rows are told from the other end, because that one serves.
+    pub turned: bool,
+    pub process: Known,
+    pub peer: Known,
+}
+
+impl Identity {
+    /// Role of the end that rows are told from.
+    pub fn shown_role(&self) -> Option<Role> {
+        if !self.turned {
+            return self.role;
+        }
+        self.role.map(|r| if r == Role::Server { Role::Client } else { Role::Server })
+    }
+}
+
+#[derive(Debug)]
+pub struct Connection {
+    pub key: u64,
+    pub identity: Identity,
+    pub local: Endpoint,
+    pub remote: Endpoint,
+    pub host: Option<HostSocket>,
+    pub from_start: bool,
+    pub opened_ns: Option<u64>,
+    pub last_ns: u64,
+    /// When `connections` last had a row of it.
+    pub reported_ns: u64,
+    /// The end on this host whose bytes are copied instead, or that is copied instead of this one.
+    pub partner: Option<u64>,
+    pub sent: Order,
+    pub received: Order,
+    pub phase: Phase,
+    pub protocol: Option<&'static Protocol>,
+    /// Whether the kernel has a policy for it.
+    pub has_policy: bool,
+}
+
+impl Connection {
+    pub fn new(id: i64, opened: &Opened) -> Self {
+        let identity = Identity {
+            id,
+            transport: opened.transport,
+            local: EndText::of(&opened.local),
+            remote: EndText::of(&opened.remote),
+            role: opened.role,
+            turned: false,
+            process: Known::default(),
+            peer: Known::default(),
+        };
+        let mirrored = opened.host.is_some_and(|h| h.mirrored);
+        Self {
+            key: opened.key,
+            identity,
+            local: opened.local.clone(),
+            remote: opened.remote.clone(),
+            host: opened.host,
+            from_start: opened.from_start,
+            opened_ns: opened.from_start.then_some(opened.at_ns),
+            last_ns: opened.at_ns,
+            reported_ns: opened.at_ns,
+            partner: None,
+            sent: Order::default(),
+            received: Order::default(),
+            phase: if mirrored { Phase::Silent } else { Phase::detecting(opened.from_start) },
+            protocol: None,
+            has_policy: false,
+        }
+    }
+
+    pub fn is_silent(&self) -> bool {
+        matches!(self.phase, Phase::Silent)
+    }
+
+    /// What this end is known to have sent and received.
+    pub fn totals(&self) -> Totals {
+        Totals { sent_bytes: self.sent.total(), received_bytes: self.received.total(), ..Default::default() }
+    }
+}

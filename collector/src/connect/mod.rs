@@ -1,0 +1,15 @@
+//! Connections: what a source says of them becomes ordered bytes for a parser, and the parser's rows get their prefix.
+//!
+//! In: [`Event`]s. Out: rows through a [`crate::batch::Writer`]. Knows no protocol and no kernel.
+
+mod connection;
+pub mod event;
+mod known;
+mod order;
+mod pairs;
+mod phase;
+mod rows;
+mod tracker;
+
+pub use event::{Closed, Consumer, Data, Direction, End, Endpoint, Event, HostSocket, Opened, Owner, Role, Totals};
+pub use tracker::{Context, PolicyControl, Tracker, Wanted};

@@ -1,0 +1,295 @@
+//! Loads the kernel programs, attaches them, and holds what they share with user space.
+
+use std::io::Read;
+use std::sync::Mutex;
+
+use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray, RingBuf};
+use aya::programs::{BtfTracePoint, Iter};
+use aya::{Btf as AyaBtf, Ebpf, EbpfLoader, Pod};
+use ebpf_abi::{Counters, ListenKey, Policy, RINGS_MAX, hook};
+
+use super::{btf::Btf, offsets, privileges};
+
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/../ebpf/object/earshot.bpf.o"));
+
+const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
+/// One ring buffer for this many CPUs.
+const CPUS_A_RING: usize = 8;
+
+/// Why nothing can be captured.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("not permitted to trace: missing {missing}")]
+    NotPermitted { missing: String },
+    #[error("this kernel does not describe its types: {VMLINUX}: {source}")]
+    NoBtf { source: std::io::Error },
+    #[error("this kernel's types are not understood: {what}")]
+    Unknown { what: String },
+    #[error("cannot load the kernel programs: {what}")]
+    Load { what: String },
+    #[error("cannot attach {hook}: {what}")]
+    Attach { hook: &'static str, what: String },
+}
+
+/// One hook, as the table `probe_status` tells it.
+#[derive(Clone, Debug)]
+pub struct ProbeState {
+    pub hook: &'static str,
+    pub target: &'static str,
+    pub attached: bool,
+    pub reason: String,
+    pub hits: Option<u64>,
+    /// Known only while the kernel counts (`kernel.bpf_stats_enabled`).
+    pub run_time_ns: Option<u64>,
+}
+
+/// Each program, the tracepoint it is attached to, and why.
+const PROGRAMS: [(&str, &str, &str); 7] = [
+    ("sock_send", hook::NAMES[hook::SEND], "socket data only, no system call slowed down"),
+    ("sock_receive", hook::NAMES[hook::RECEIVE], "socket data only, no system call slowed down"),
+    ("set_state", hook::NAMES[hook::SET_STATE], "who opens and accepts TCP connections, and their end"),
+    ("process_fork", hook::NAMES[hook::FORK], "start of processes"),
+    ("process_exec", hook::NAMES[hook::EXEC], "programs of processes"),
+    ("process_exit", hook::NAMES[hook::EXIT], "end of processes"),
+    ("process_rename", hook::NAMES[hook::RENAME], "names of processes"),
+];
+
+/// Without these there is no capture; without the others, less is known.
+const NEEDED: [&str; 2] = ["sock_send", "sock_receive"];
+
+pub struct Capture {
+    ebpf: Ebpf,
+    rings: usize,
+    probes: Vec<ProbeState>,
+}
+
+/// One ring buffer.
+pub struct Ring(RingBuf<MapData>);
+
+impl Ring {
+    /// Calls `each` with up to `max` records; returns how many there were.
+    pub fn read(&mut self, max: usize, mut each: impl FnMut(&[u8])) -> usize {
+        for n in 0..max {
+            match self.0.next() {
+                Some(record) => each(&record),
+                None => return n,
+            }
+        }
+        max
+    }
+}
+
+/// What user space decides about connections.
+pub struct Policies {
+    by_connection: HashMap<MapData, u64, Policy>,
+    epoch: Mutex<(Array<MapData, u32>, u32)>,
+}
+
+impl Policies {
+    /// False when the table of policies is full: the connection keeps the one it has.
+    pub fn set(&mut self, connection: u64, policy: Policy) -> bool {
+        if self.by_connection.insert(connection, policy, 0).is_err() {
+            return false;
+        }
+        let mut epoch = self.epoch.lock().unwrap_or_else(|e| e.into_inner());
+        epoch.1 = epoch.1.wrapping_add(1);
+        let value = epoch.1;
+        epoch.0.set(0, value, 0).is_ok()
+    }
+
+    pub fn forget(&mut self, connection: u64) {
+        // it is gone already when the connection never had one
+        let _ = self.by_connection.remove(&connection);
+    }
+}
+
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct PodCounters(Counters);
+// SAFETY: integers only.
+unsafe impl Pod for PodCounters {}
+
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct PodListenKey(ListenKey);
+// SAFETY: integers only.
+unsafe impl Pod for PodListenKey {}
+
+impl Capture {
+    pub fn start() -> Result<Self, StartError> {
+        let missing = privileges::missing_privileges();
+        if !missing.is_empty() {
+            return Err(StartError::NotPermitted { missing: missing.join(", ") });
+        }
+        privileges::raise_limits();
+        let offsets = {
+            let bytes = std::fs::read(VMLINUX).map_err(|source| StartError::NoBtf { source })?;
+            let btf = Btf::parse(bytes).ok_or_else(|| StartError::Unknown { what: format!("{VMLINUX} is damaged") })?;
+            offsets::all(&btf).map_err(|what| StartError::Unknown { what })?
+        };
+        let btf = AyaBtf::from_sys_fs().map_err(|e| StartError::Unknown { what: chain(&e) })?;
+        let rings = (cpus() / CPUS_A_RING).next_power_of_two().clamp(1, RINGS_MAX);
+        let (own_pid, mask) = (std::process::id(), rings as u32 - 1);
+        let mut loader = EbpfLoader::new();
+        loader.btf(Some(&btf)).override_global("OWN_PID", &own_pid, true).override_global("RING_MASK", &mask, true);
+        for (name, offset) in &offsets {
+            loader.override_global(*name, offset, true);
+        }
+        for unused in rings..RINGS_MAX {
+            loader.map_max_entries(["RING_0", "RING_1", "RING_2", "RING_3"][unused], 4096);
+        }
+        let ebpf = loader.load(OBJECT).map_err(|e| StartError::Load { what: chain(&e) })?;
+        let mut capture = Self { ebpf, rings, probes: vec![] };
+        capture.find_listeners(&btf);
+        for (program, target, reason) in PROGRAMS {
+            let attached = capture.attach(program, target, &btf);
+            if let Err(what) = &attached
+                && NEEDED.contains(&program)
+            {
+                return Err(StartError::Attach { hook: target, what: what.clone() });
+            }
+            capture.probes.push(ProbeState {
+                hook: "tp_btf",
+                target,
+                attached: attached.is_ok(),
+                reason: attached.err().unwrap_or_else(|| reason.to_owned()),
+                hits: None,
+                run_time_ns: None,
+            });
+        }
+        Ok(capture)
+    }
+
+    fn attach(&mut self, program: &str, target: &str, btf: &AyaBtf) -> Result<(), String> {
+        let program = self.ebpf.program_mut(program).ok_or("no such program in the object")?;
+        let program: &mut BtfTracePoint = program.try_into().map_err(|e| chain(&e))?;
+        program.load(target, btf).map_err(|e| chain(&e))?;
+        program.attach().map_err(|e| chain(&e))?;
+        Ok(())
+    }
+
+    /// Tells the programs which ports are listened on, so that connections older than this start have a server.
+    fn find_listeners(&mut self, btf: &AyaBtf) {
+        let found = self.read_listeners(btf);
+        let reason = match &found {
+            Ok(keys) => format!("{} listening ports known before the start", keys.len()),
+            Err(what) => what.clone(),
+        };
+        let attached = found.is_ok();
+        self.probes.push(ProbeState { hook: "iter", target: "task_file", attached, reason, hits: None, run_time_ns: None });
+        let Ok(keys) = found else { return };
+        let Some(map) = self.ebpf.map_mut("LISTENERS") else { return };
+        let Ok(mut map) = HashMap::<_, PodListenKey, u32>::try_from(map) else { return };
+        for key in keys {
+            if map.insert(PodListenKey(key), 1, 0).is_err() {
+                break; // full: older connections to further ports have an unknown role until their bytes tell
+            }
+        }
+    }
+
+    fn read_listeners(&mut self, btf: &AyaBtf) -> Result<Vec<ListenKey>, String> {
+        let program = self.ebpf.program_mut("listeners").ok_or("no such program in the object")?;
+        let program: &mut Iter = program.try_into().map_err(|e| chain(&e))?;
+        program.load("task_file", btf).map_err(|e| chain(&e))?;
+        let link = program.attach().map_err(|e| chain(&e))?;
+        let link = program.take_link(link).map_err(|e| chain(&e))?;
+        let mut bytes = vec![];
+        link.into_file().map_err(|e| chain(&e))?.read_to_end(&mut bytes).map_err(|e| chain(&e))?;
+        let word = |b: &[u8]| u32::from_ne_bytes([b[0], b[1], b[2], b[3]]);
+        let mut keys: Vec<ListenKey> =
+            bytes.chunks_exact(size_of::<ListenKey>()).map(|c| ListenKey { netns: word(c), port: word(&c[4..]) }).collect();
+        keys.sort_by_key(|k| (k.netns, k.port));
+        keys.dedup();
+        Ok(keys)
+    }
+
+    /// The ring buffers; they can be taken once.
+    pub fn take_rings(&mut self) -> Vec<Ring> {
+        (0..self.rings)
+            .filter_map(|i| self.ebpf.take_map(["RING_0", "RING_1", "RING_2", "RING_3"][i]))
+            .filter_map(|map| RingBuf::try_from(map).ok().map(Ring))
+            .collect()
+    }
+
+    /// The policies; they can be taken once.
+    pub fn take_policies(&mut self) -> Option<Policies> {
+        let by_connection = HashMap::try_from(self.ebpf.take_map("POLICIES")?).ok()?;
+        let epoch = Array::try_from(self.ebpf.take_map("EPOCH")?).ok()?;
+        Some(Policies { by_connection, epoch: Mutex::new((epoch, 0)) })
+    }
+
+    /// What the programs saw so far, all CPUs together.
+    pub fn counters(&self) -> Counters {
+        let mut sum = Counters::default();
+        let Some(Map::PerCpuArray(_)) = self.ebpf.map("COUNTERS") else { return sum };
+        let Some(map) = self.ebpf.map("COUNTERS").and_then(|m| PerCpuArray::<_, PodCounters>::try_from(m).ok()) else {
+            return sum;
+        };
+        let Ok(values) = map.get(&0, 0) else { return sum };
+        for PodCounters(one) in values.iter() {
+            for (to, from) in [
+                (&mut sum.seen, one.seen),
+                (&mut sum.copied, one.copied),
+                (&mut sum.own, one.own),
+                (&mut sum.mirrored, one.mirrored),
+                (&mut sum.counted, one.counted),
+                (&mut sum.ring_full, one.ring_full),
+                (&mut sum.no_state, one.no_state),
+                (&mut sum.notices_lost, one.notices_lost),
+            ] {
+                to.events += from.events;
+                to.bytes += from.bytes;
+            }
+            for (to, from) in sum.hits.iter_mut().zip(one.hits) {
+                *to += from;
+            }
+        }
+        sum
+    }
+
+    /// Every hook as it is now.
+    pub fn probes(&self) -> Vec<ProbeState> {
+        let hits = self.counters().hits;
+        let mut probes = self.probes.clone();
+        for probe in &mut probes {
+            let Some(at) = PROGRAMS.iter().position(|p| p.1 == probe.target) else { continue };
+            probe.hits = probe.attached.then_some(hits[at]);
+            let info = self.ebpf.program(PROGRAMS[at].0).and_then(|p| p.info().ok());
+            probe.run_time_ns = info.map(|i| i.run_time().as_nanos() as u64).filter(|ns| *ns > 0);
+        }
+        probes
+    }
+}
+
+fn cpus() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Lines of a verifier's log that say what it refused; the lines before are how it got there.
+const LOG_LINES_KEPT: usize = 4;
+
+/// An error with its causes; of a long log the end.
+fn chain(error: &dyn std::error::Error) -> String {
+    let text = causes(error);
+    let lines: Vec<&str> = text.lines().filter(|l| !l.trim().is_empty()).collect();
+    match lines.as_slice() {
+        [first, .., _] if lines.len() > 2 * LOG_LINES_KEPT => {
+            let first: String = first.chars().take(200).collect();
+            format!("{first} … {}", lines[lines.len() - LOG_LINES_KEPT..].join(" | "))
+        }
+        _ => lines.join(" | "),
+    }
+}
+
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}

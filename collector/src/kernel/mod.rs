@@ -1,0 +1,18 @@
+//! Everything that touches the kernel: loading and attaching the programs, their ring buffers and maps.
+//!
+//! The only folder of the collector with `unsafe`. In: settings. Out: [`Capture`], whose rings give raw records of
+//! `ebpf-abi`, and what became of each probe.
+
+#![expect(unsafe_code, reason = "system calls and views of ring buffer records")]
+
+mod btf;
+mod capture;
+mod clock;
+mod offsets;
+mod privileges;
+mod record;
+
+pub use capture::{Capture, Policies, ProbeState, Ring, StartError};
+pub use clock::{Clock, boottime_minus_monotonic_ns, monotonic_ns};
+pub use privileges::{can_read_kernel, missing_privileges, raise_limits};
+pub use record::{Record, decode};

@@ -1,0 +1,48 @@
+//! The offsets that the kernel programs need, by the name of their global.
+
+use super::btf::Btf;
+
+/// Global of the programs, structure, path of the member.
+const OFFSETS: &[(&str, &str, &str)] = &[
+    ("SK_FAMILY", "sock", "__sk_common.skc_family"),
+    ("SK_PROTOCOL", "sock", "sk_protocol"),
+    ("SK_TYPE", "sock", "sk_type"),
+    ("SK_STATE", "sock", "__sk_common.skc_state"),
+    ("SK_DPORT", "sock", "__sk_common.skc_dport"),
+    ("SK_NUM", "sock", "__sk_common.skc_num"),
+    ("SK_DADDR", "sock", "__sk_common.skc_daddr"),
+    ("SK_RCV_SADDR", "sock", "__sk_common.skc_rcv_saddr"),
+    ("SK_V6_DADDR", "sock", "__sk_common.skc_v6_daddr"),
+    ("SK_V6_RCV_SADDR", "sock", "__sk_common.skc_v6_rcv_saddr"),
+    ("SK_NET", "sock", "__sk_common.skc_net.net"),
+    ("NET_INUM", "net", "ns.inum"),
+    ("TCP_SRTT_US", "tcp_sock", "srtt_us"),
+    ("TCP_TOTAL_RETRANS", "tcp_sock", "total_retrans"),
+    ("UNIX_ADDR", "unix_sock", "addr"),
+    ("UNIX_PEER", "unix_sock", "peer"),
+    ("UNIX_ADDR_LEN", "unix_address", "len"),
+    ("UNIX_ADDR_NAME", "unix_address", "name"),
+    ("SOCKET_SK", "socket", "sk"),
+    ("TASK_PID", "task_struct", "pid"),
+    ("TASK_TGID", "task_struct", "tgid"),
+    ("TASK_PARENT", "task_struct", "real_parent"),
+    ("TASK_START_BOOTTIME", "task_struct", "start_boottime"),
+    ("TASK_EXIT_CODE", "task_struct", "exit_code"),
+    ("TASK_SIGNAL", "task_struct", "signal"),
+    ("SIGNAL_LIVE", "signal_struct", "live.counter"),
+    ("TASK_MM", "task_struct", "mm"),
+    ("TASK_COMM", "task_struct", "comm"),
+    ("MM_ARG_START", "mm_struct", "arg_start"),
+    ("MM_ARG_END", "mm_struct", "arg_end"),
+    ("BPRM_FILENAME", "linux_binprm", "filename"),
+];
+
+/// Every offset, or the structure and member that this kernel lacks.
+pub fn all(btf: &Btf) -> Result<Vec<(&'static str, u32)>, String> {
+    OFFSETS
+        .iter()
+        .map(|(global, name, path)| {
+            btf.offset(name, path).map(|o| (*global, o)).ok_or_else(|| format!("struct {name} has no member {path}"))
+        })
+        .collect()
+}

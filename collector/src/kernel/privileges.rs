@@ -1,0 +1,49 @@
+//! What this process may do.
+
+use std::fs;
+
+/// CAP_BPF and CAP_PERFMON, with CAP_SYS_ADMIN standing for both.
+const CAP_SYS_ADMIN: u32 = 21;
+const CAP_PERFMON: u32 = 38;
+const CAP_BPF: u32 = 39;
+
+/// The capabilities that capturing needs and this process lacks.
+pub fn missing_privileges() -> Vec<&'static str> {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let effective = status
+        .lines()
+        .find_map(|l| l.strip_prefix("CapEff:"))
+        .and_then(|l| u64::from_str_radix(l.trim(), 16).ok())
+        .unwrap_or(0);
+    let has = |cap: u32| effective >> cap & 1 == 1;
+    if has(CAP_SYS_ADMIN) {
+        return vec![];
+    }
+    [(CAP_BPF, "CAP_BPF"), (CAP_PERFMON, "CAP_PERFMON")]
+        .into_iter()
+        .filter(|(cap, _)| !has(*cap))
+        .map(|(_, name)| name)
+        .collect()
+}
+
+/// Whether the running kernel describes its types.
+pub fn can_read_kernel() -> bool {
+    fs::metadata("/sys/kernel/btf/vmlinux").is_ok()
+}
+
+/// Locked memory without a limit (kernels before 5.11 charge maps to it) and as many files as are allowed.
+pub fn raise_limits() {
+    for (resource, wanted) in [(libc::RLIMIT_MEMLOCK, libc::RLIM_INFINITY), (libc::RLIMIT_NOFILE, 65536)] {
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: the pointers are valid for the calls; a refused limit leaves the old one, which is tolerable.
+        unsafe {
+            if libc::getrlimit(resource, &raw mut limit) == 0 && limit.rlim_cur < wanted {
+                let raised = libc::rlimit { rlim_cur: wanted.max(limit.rlim_cur), rlim_max: limit.rlim_max.max(wanted) };
+                if libc::setrlimit(resource, &raw const raised) != 0 {
+                    limit.rlim_cur = limit.rlim_max;
+                    libc::setrlimit(resource, &raw const limit);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Views of ring buffer records.
+
+use ebpf_abi::{
+    CloseEvent, DataHeader, EndEvent, ExecEvent, ExitEvent, ForkEvent, OwnerEvent, Peer, RenameEvent, SocketEvent, flags, kind,
+};
+
+/// One record, borrowed from the ring buffer or from a recording.
+#[derive(Debug)]
+pub enum Record<'a> {
+    Data { header: DataHeader, peer: Option<Peer>, bytes: &'a [u8] },
+    Socket(SocketEvent),
+    Owner(OwnerEvent),
+    End(EndEvent),
+    Close(CloseEvent),
+    Exec(Box<ExecEvent>),
+    Fork(ForkEvent),
+    Exit(ExitEvent),
+    Rename(RenameEvent),
+}
+
+/// Types of `ebpf-abi`: every bit pattern is a value.
+///
+/// # Safety
+/// `#[repr(C)]`, integers and arrays of integers only.
+unsafe trait Plain: Copy {}
+// SAFETY: integers and arrays of integers only.
+unsafe impl Plain for DataHeader {}
+// SAFETY: as above.
+unsafe impl Plain for Peer {}
+// SAFETY: as above.
+unsafe impl Plain for SocketEvent {}
+// SAFETY: as above.
+unsafe impl Plain for OwnerEvent {}
+// SAFETY: as above.
+unsafe impl Plain for EndEvent {}
+// SAFETY: as above.
+unsafe impl Plain for CloseEvent {}
+// SAFETY: as above.
+unsafe impl Plain for ExecEvent {}
+// SAFETY: as above.
+unsafe impl Plain for ForkEvent {}
+// SAFETY: as above.
+unsafe impl Plain for ExitEvent {}
+// SAFETY: as above.
+unsafe impl Plain for RenameEvent {}
+
+fn take<T: Plain>(bytes: &[u8]) -> Option<T> {
+    let bytes = bytes.get(..size_of::<T>())?;
+    // SAFETY: there are enough bytes, any bytes are a value of a plain type, and the read does not ask for alignment.
+    Some(unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })
+}
+
+/// None when the bytes are no record of this version.
+pub fn decode(bytes: &[u8]) -> Option<Record<'_>> {
+    Some(match *bytes.first()? {
+        kind::DATA => {
+            let header: DataHeader = take(bytes)?;
+            let mut at = size_of::<DataHeader>();
+            let mut peer = None;
+            if header.flags & flags::PEER != 0 {
+                peer = Some(take(bytes.get(at..)?)?);
+                at += size_of::<Peer>();
+            }
+            let bytes = bytes.get(at..at + header.copied as usize)?;
+            Record::Data { header, peer, bytes }
+        }
+        kind::SOCKET => Record::Socket(take(bytes)?),
+        kind::OWNER => Record::Owner(take(bytes)?),
+        kind::END => Record::End(take(bytes)?),
+        kind::CLOSE => Record::Close(take(bytes)?),
+        kind::EXEC => Record::Exec(Box::new(take(bytes)?)),
+        kind::FORK => Record::Fork(take(bytes)?),
+        kind::EXIT => Record::Exit(take(bytes)?),
+        kind::RENAME => Record::Rename(take(bytes)?),
+        _ => return None,
+    })
+}

@@ -1,0 +1,161 @@
+//! What is written once a second or less: processes, their use of resources, probes, the kernel's counters.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use ebpf_abi::{Count, Counters};
+use schema::tables::{CaptureTotal, ProbeStatus, Process as ProcessRow, ProcessStat};
+use schema::{HostPrefix, ProcessPrefix};
+
+use crate::batch::Writer;
+use crate::connect::Context;
+use crate::discover::{Process, stat_row};
+use crate::kernel::{Capture, monotonic_ns};
+
+const PASS: Duration = Duration::from_millis(200);
+/// How often probes and counters are told.
+const REPORT_PASSES: u64 = 5;
+/// How often processes are measured.
+const STATS_PASSES: u64 = 50;
+
+pub struct Housekeeper {
+    context: Context,
+    capture: Arc<Mutex<Capture>>,
+    stop: Arc<AtomicBool>,
+    writer: Writer,
+    counted: Counters,
+}
+
+impl Housekeeper {
+    pub fn new(context: Context, capture: Arc<Mutex<Capture>>, stop: Arc<AtomicBool>) -> Self {
+        let writer = Writer::new(context.sink.clone(), context.host.clone());
+        Self { context, capture, stop, writer, counted: Counters::default() }
+    }
+
+    pub fn run(mut self) {
+        for pass in 0.. {
+            let stopping = self.stop.load(Ordering::Relaxed);
+            self.processes();
+            if pass % REPORT_PASSES == 0 || stopping {
+                self.counters();
+                self.probes();
+            }
+            if pass % STATS_PASSES == 0 {
+                self.stats();
+            }
+            let now = self.now();
+            self.writer.flush(now);
+            if stopping {
+                return;
+            }
+            std::thread::sleep(PASS);
+        }
+    }
+
+    fn now(&self) -> i64 {
+        self.context.clock.unix_ns(monotonic_ns())
+    }
+
+    fn prefix<'a>(host: &'a [u8], now: i64, process: &'a Process) -> ProcessPrefix<'a> {
+        ProcessPrefix {
+            time: Some(now),
+            host: Some(host),
+            process_id: Some(process.id),
+            pid: Some(process.pid as i32),
+            process_name: Some(&process.name),
+            container_id: process.container_id.as_deref(),
+            service: Some(process.service()),
+            ..Default::default()
+        }
+    }
+
+    fn processes(&mut self) {
+        let Some(processes) = self.context.processes.clone() else { return };
+        let (changed, lost) = processes.take_changed();
+        self.writer.losses.add("processes", "too_many_changes", "row", lost, 0);
+        let (now, host) = (self.now(), self.context.host.clone());
+        for process in changed {
+            let row = ProcessRow {
+                started_at: Some(process.started_unix_ns),
+                exited_at: process.exit.map(|e| e.at_unix_ns),
+                parent_process_id: process.parent_id,
+                executable: process.executable.as_deref(),
+                arguments: process.arguments.as_deref(),
+                user_id: process.user_id.map(|u| u as i32),
+                exit_code: process.exit.and_then(|e| e.code()),
+                signal: process.exit.and_then(|e| e.signal()),
+                build_id: process.build_id.as_deref().map(str::as_bytes),
+                ..Default::default()
+            };
+            self.writer.row(ProcessRow::TABLE, &[&Self::prefix(&host, now, &process), &row]);
+        }
+    }
+
+    fn stats(&mut self) {
+        let Some(processes) = self.context.processes.clone() else { return };
+        let (now, host) = (self.now(), self.context.host.clone());
+        for process in processes.alive() {
+            if let Some(row) = stat_row(process.pid) {
+                self.writer.row(ProcessStat::TABLE, &[&Self::prefix(&host, now, &process), &row]);
+            }
+        }
+    }
+
+    fn probes(&mut self) {
+        let probes = self.capture.lock().unwrap_or_else(|e| e.into_inner()).probes();
+        let (now, host) = (self.now(), self.context.host.clone());
+        for probe in probes {
+            let row = ProbeStatus {
+                hook: Some(probe.hook.as_bytes()),
+                target: Some(probe.target.as_bytes()),
+                attached: Some(probe.attached),
+                reason: Some(probe.reason.as_bytes()),
+                hits: probe.hits.map(|n| n as i64),
+                run_time_ns: probe.run_time_ns.map(|n| n as i64),
+                ..Default::default()
+            };
+            let prefix = HostPrefix { time: Some(now), host: Some(&host), ..Default::default() };
+            self.writer.row(ProbeStatus::TABLE, &[&prefix, &row]);
+        }
+    }
+
+    /// The kernel's counters since the last time: losses to `lost_events`, everything to `capture_totals`.
+    fn counters(&mut self) {
+        let new = self.capture.lock().unwrap_or_else(|e| e.into_inner()).counters();
+        let old = std::mem::replace(&mut self.counted, new);
+        let since = |new: Count, old: Count| (new.events.saturating_sub(old.events), new.bytes.saturating_sub(old.bytes));
+        for (reason, new, old) in [
+            ("ring_full", new.ring_full, old.ring_full),
+            ("no_socket_state", new.no_state, old.no_state),
+            ("notice_ring_full", new.notices_lost, old.notices_lost),
+        ] {
+            let (events, bytes) = since(new, old);
+            self.writer.losses.add("kernel", reason, "kernel_event", events, bytes);
+        }
+        let (now, host) = (self.now(), self.context.host.clone());
+        for (outcome, new, old) in [
+            ("seen", new.seen, old.seen),
+            ("copied", new.copied, old.copied),
+            ("filtered_own", new.own, old.own),
+            ("filtered_mirror", new.mirrored, old.mirrored),
+            ("filtered_policy", new.counted, old.counted),
+            ("lost", new.ring_full, old.ring_full),
+            ("lost", new.no_state, old.no_state),
+        ] {
+            let (events, bytes) = since(new, old);
+            metrics::counter!("earshot_kernel_events_total", "outcome" => outcome).increment(events);
+            metrics::counter!("earshot_kernel_bytes_total", "outcome" => outcome).increment(bytes);
+            if events > 0 {
+                let row = CaptureTotal {
+                    outcome: Some(outcome.as_bytes()),
+                    events: Some(events as i64),
+                    bytes: Some(bytes as i64),
+                    ..Default::default()
+                };
+                let prefix = HostPrefix { time: Some(now), host: Some(&host), ..Default::default() };
+                self.writer.row(CaptureTotal::TABLE, &[&prefix, &row]);
+            }
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Capture on this host: a worker a ring buffer, and one housekeeper.
+//!
+//! In: [`Settings`] and a sink. Out: rows, until [`Live::stop`].
+
+mod bridge;
+mod housekeeping;
+mod worker;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+pub use bridge::forward;
+pub use worker::Recorder;
+
+use crate::batch::Sink;
+use crate::connect::Context;
+use crate::discover::Processes;
+use crate::kernel::{Capture, Clock, ProbeState, StartError, boottime_minus_monotonic_ns};
+use worker::Policy;
+
+pub struct Settings {
+    pub host: Arc<[u8]>,
+    pub parsing: protocol_parsers::Settings,
+    pub sink: Arc<dyn Sink>,
+    /// Takes every raw record, before anything is made of it.
+    pub recorder: Option<Box<dyn Recorder>>,
+}
+
+pub struct Live {
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+    capture: Arc<Mutex<Capture>>,
+}
+
+impl Live {
+    /// Attaches the probes and starts. When it returns, every probe is attached.
+    pub fn start(settings: Settings) -> Result<Self, StartError> {
+        let mut capture = Capture::start()?;
+        let clock = Clock::of_this_host();
+        let processes = Arc::new(Processes::of_this_host(clock, boottime_minus_monotonic_ns()));
+        let rings = capture.take_rings();
+        let policies = capture.take_policies().map(|p| Arc::new(Mutex::new(p)));
+        let stop = Arc::new(AtomicBool::new(false));
+        let context = Context {
+            host: settings.host.clone(),
+            clock,
+            settings: settings.parsing,
+            sink: settings.sink.clone(),
+            processes: Some(processes.clone()),
+            ids: Arc::new(AtomicU64::new(first_id(clock))),
+        };
+        let recorder = settings.recorder.map(|r| Arc::new(Mutex::new(r)));
+        let capture = Arc::new(Mutex::new(capture));
+        let mut threads = vec![];
+        for (i, ring) in rings.into_iter().enumerate() {
+            let worker = worker::Worker {
+                ring,
+                context: context.clone(),
+                policies: policies.clone().map(Policy),
+                recorder: recorder.clone(),
+                stop: stop.clone(),
+            };
+            threads.push(spawn(format!("capture-{i}"), move || worker.run())?);
+        }
+        let housekeeper = housekeeping::Housekeeper::new(context, capture.clone(), stop.clone());
+        threads.push(spawn("housekeeping".to_owned(), move || housekeeper.run())?);
+        Ok(Self { stop, threads, capture })
+    }
+
+    pub fn probes(&self) -> Vec<ProbeState> {
+        self.capture.lock().unwrap_or_else(|e| e.into_inner()).probes()
+    }
+
+    /// Reads what the rings still hold, closes every connection, hands the rows to the sink, detaches.
+    pub fn stop(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for thread in self.threads {
+            if thread.join().is_err() {
+                tracing::error!("a capture thread panicked");
+            }
+        }
+    }
+}
+
+fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
+    std::thread::Builder::new()
+        .name(name)
+        .spawn(work)
+        .map_err(|e| StartError::Load { what: format!("cannot start a thread: {e}") })
+}
+
+/// Microseconds since 2020 at the start: ids of two starts do not meet unless a million connections a second are opened.
+fn first_id(clock: Clock) -> u64 {
+    const UNIX_2020_NS: i64 = 1_577_836_800_000_000_000;
+    let now = clock.unix_ns(crate::kernel::monotonic_ns());
+    (now.saturating_sub(UNIX_2020_NS).max(0) / 1000) as u64 + 1
+}

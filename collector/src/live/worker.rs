@@ -1,0 +1,102 @@
+//! One ring buffer's reader: polls, so that the traced programs never wake anybody.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use ebpf_abi::policy;
+
+use super::bridge;
+use crate::connect::{Consumer, Context, PolicyControl, Tracker, Wanted};
+use crate::kernel::{Policies, Ring, decode, monotonic_ns};
+
+/// Records that are read before the clock is looked at again.
+const READ_MAX: usize = 4096;
+/// A pass with fewer records than this is followed by a pause.
+const BUSY_RECORDS: usize = 2048;
+/// The pause of a reader that had something to do.
+const PAUSE: Duration = Duration::from_millis(10);
+/// The pause of a reader that had nothing to do for a while.
+const IDLE_PAUSE: Duration = Duration::from_millis(40);
+/// Passes without a record until the longer pause.
+const IDLE_PASSES: u32 = 25;
+/// How often rows go to the sink.
+const FLUSH_NS: u64 = 200_000_000;
+/// How often time passes for connections.
+const TICK_NS: u64 = 100_000_000;
+
+/// Takes raw records as they come.
+pub trait Recorder: Send {
+    fn record(&mut self, bytes: &[u8]);
+}
+
+#[derive(Clone)]
+pub struct Policy(pub Arc<Mutex<Policies>>);
+
+impl PolicyControl for Policy {
+    fn set(&mut self, key: u64, wanted: Wanted) -> bool {
+        let policy = match wanted {
+            Wanted::Full => policy::FULL,
+            Wanted::Headers => policy::HEADERS,
+            Wanted::Counters => policy::COUNTERS,
+        };
+        self.0.lock().unwrap_or_else(|e| e.into_inner()).set(key, policy)
+    }
+
+    fn forget(&mut self, key: u64) {
+        self.0.lock().unwrap_or_else(|e| e.into_inner()).forget(key);
+    }
+}
+
+pub struct Worker {
+    pub ring: Ring,
+    pub context: Context,
+    pub policies: Option<Policy>,
+    pub recorder: Option<Arc<Mutex<Box<dyn Recorder>>>>,
+    pub stop: Arc<AtomicBool>,
+}
+
+impl Worker {
+    pub fn run(mut self) {
+        let policies = self.policies.take().map(|p| Box::new(p) as Box<dyn PolicyControl>);
+        let processes = self.context.processes.clone();
+        let mut tracker = Tracker::new(self.context.clone(), policies);
+        let (mut flushed, mut ticked, mut idle) = (0, 0, 0);
+        loop {
+            let stopping = self.stop.load(Ordering::Relaxed);
+            let recorder = self.recorder.clone();
+            let n = self.ring.read(READ_MAX, |bytes| {
+                if let Some(recorder) = &recorder {
+                    recorder.lock().unwrap_or_else(|e| e.into_inner()).record(bytes);
+                }
+                match decode(bytes) {
+                    Some(record) => {
+                        if let Some(processes) = &processes {
+                            processes.apply(&record);
+                        }
+                        bridge::forward(&record, &mut tracker);
+                    }
+                    None => tracker.lost("ring", "unknown_record", 1, bytes.len() as u64),
+                }
+            });
+            let now = monotonic_ns();
+            if now - ticked >= TICK_NS {
+                ticked = now;
+                tracker.tick(now);
+            }
+            if now - flushed >= FLUSH_NS {
+                flushed = now;
+                tracker.flush();
+            }
+            idle = if n == 0 { idle + 1 } else { 0 };
+            if n >= BUSY_RECORDS {
+                continue;
+            }
+            if stopping {
+                break;
+            }
+            std::thread::sleep(if idle > IDLE_PASSES { IDLE_PAUSE } else { PAUSE });
+        }
+        tracker.finish_all();
+    }
+}

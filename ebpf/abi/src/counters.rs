@@ -1,0 +1,56 @@
+//! What the kernel programs saw and what became of it. Seen is the sum of the others (INV-7).
+
+/// Events and the bytes they held.
+#[repr(C)]
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Count {
+    pub events: u64,
+    pub bytes: u64,
+}
+
+/// One a CPU.
+#[repr(C)]
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Counters {
+    /// Transfers on sockets of the families that are watched.
+    pub seen: Count,
+    /// Transfers whose bytes (or size, where no bytes can be had) went to a ring buffer.
+    pub copied: Count,
+    /// earshot's own traffic.
+    pub own: Count,
+    /// Transfers of the end whose partner on this host is copied instead.
+    pub mirrored: Count,
+    /// Transfers that the connection's policy only counts.
+    pub counted: Count,
+    /// Transfers of which at least one record found the ring buffer full.
+    pub ring_full: Count,
+    /// Transfers on sockets for which no state could be kept.
+    pub no_state: Count,
+    /// Records of connections and processes, not of transfers, that found the ring buffer full.
+    pub notices_lost: Count,
+    /// How often each hook of [`hook`] ran.
+    pub hits: [u64; hook::NAMES.len()],
+}
+
+/// Positions in [`Counters::hits`].
+pub mod hook {
+    pub const SEND: usize = 0;
+    pub const RECEIVE: usize = 1;
+    pub const SET_STATE: usize = 2;
+    pub const FORK: usize = 3;
+    pub const EXEC: usize = 4;
+    pub const EXIT: usize = 5;
+    pub const RENAME: usize = 6;
+    /// The BTF tracepoints, in the order of the positions.
+    pub const NAMES: [&str; 7] = [
+        "sock_send_length",
+        "sock_recv_length",
+        "inet_sock_set_state",
+        "sched_process_fork",
+        "sched_process_exec",
+        "sched_process_exit",
+        "task_rename",
+    ];
+}
+
+const _: () = assert!(size_of::<Counters>() == 8 * 16 + 7 * 8);

@@ -1,0 +1,26 @@
+//! Limits of the kernel programs, with their units.
+
+/// Ring buffers, one a worker.
+pub const RINGS_MAX: usize = 4;
+/// Data bytes of one ring buffer record.
+pub const CHUNK_BYTES: usize = 8192;
+/// Bytes of one system call that are copied at the most.
+pub const CALL_BYTES_MAX: u64 = (1 << 20) + (64 << 10);
+/// Bytes that are copied in each direction of a connection before user space has said what it is.
+pub const UNCLASSIFIED_BYTES_MAX: u64 = (1 << 20) + (64 << 10);
+/// Bytes of each system call that the policy `HEADERS` copies.
+pub const HEADER_BYTES: u64 = 512;
+/// Vector entries of one system call that are looked at; the kernel's own limit is the same (UIO_MAXIOV).
+pub const IOVECS_MAX: u32 = 1024;
+/// Bytes of a Unix socket's path (sun_path).
+pub const UNIX_PATH_BYTES: usize = 108;
+/// Bytes of a program's path.
+pub const EXECUTABLE_BYTES: usize = 256;
+/// Bytes of a program's arguments.
+pub const ARGUMENT_BYTES: usize = 1024;
+/// Connections that may have a policy of their own at one time.
+pub const POLICIES_MAX: u32 = 65536;
+/// Listening ports that are known from before the start.
+pub const LISTENERS_MAX: u32 = 16384;
+/// Threads that may be inside a `sendmmsg` or `recvmmsg` at one time.
+pub const MULTI_MESSAGE_THREADS_MAX: u32 = 4096;

@@ -1,0 +1,116 @@
+//! What the programs share with each other and with user space.
+
+use aya_ebpf::{
+    bindings::{BPF_F_NO_PREALLOC, BPF_RB_NO_WAKEUP},
+    btf_maps::SkStorage,
+    helpers::generated as helpers,
+    macros::{btf_map, map},
+    maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
+};
+use ebpf_abi::{
+    CHUNK_BYTES, Counters, DataHeader, LISTENERS_MAX, ListenKey, MULTI_MESSAGE_THREADS_MAX, POLICIES_MAX, Peer, Policy,
+    SocketState,
+};
+
+use crate::copy::Transfer;
+
+const RING_BYTES: u32 = 8 << 20;
+
+#[map]
+static RING_0: RingBuf = RingBuf::with_byte_size(RING_BYTES, 0);
+#[map]
+static RING_1: RingBuf = RingBuf::with_byte_size(RING_BYTES, 0);
+#[map]
+static RING_2: RingBuf = RingBuf::with_byte_size(RING_BYTES, 0);
+#[map]
+static RING_3: RingBuf = RingBuf::with_byte_size(RING_BYTES, 0);
+
+/// State of each socket that has carried data or changed its state since the start.
+#[btf_map]
+pub static SOCKETS: SkStorage<SocketState> = SkStorage::new();
+
+/// What user space decided, by connection.
+#[map]
+pub static POLICIES: HashMap<u64, Policy> = HashMap::with_max_entries(POLICIES_MAX, BPF_F_NO_PREALLOC);
+/// One value that grows with each change of `POLICIES`.
+#[map]
+pub static EPOCH: Array<u32> = Array::with_max_entries(1, 0);
+
+/// Ports that were listened on when earshot started.
+#[map]
+pub static LISTENERS: HashMap<ListenKey, u32> = HashMap::with_max_entries(LISTENERS_MAX, BPF_F_NO_PREALLOC);
+
+#[map]
+pub static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(1, 0);
+
+/// The last connection number given on each CPU.
+#[map]
+pub static NUMBERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
+
+/// Where a thread is in the messages of one `sendmmsg` or `recvmmsg`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct MultiMessage {
+    pub vector: u64,
+    pub stack: u64,
+    pub next: u32,
+    pub number: u32,
+}
+
+#[map]
+pub static MULTI_MESSAGES: LruHashMap<u32, MultiMessage> = LruHashMap::with_max_entries(MULTI_MESSAGE_THREADS_MAX, 0);
+
+/// A transfer that is being copied, and its next record. All of it is here and not on the stack: the verifier does not follow
+/// what is in a map, so a loop over it needs to be looked at only once.
+#[repr(C)]
+pub struct Scratch {
+    pub transfer: Transfer,
+    pub header: DataHeader,
+    pub peer: Peer,
+    /// Twice a chunk, so that a bounded offset plus a bounded length stays inside.
+    pub data: [u8; 2 * CHUNK_BYTES],
+}
+
+/// One for sending (0) and one for receiving (1) on each CPU.
+#[map]
+pub static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(2, 0);
+
+/// A record of processes or sockets that is too large for the stack.
+#[map]
+pub static NOTICE: PerCpuArray<[u64; 200]> = PerCpuArray::with_max_entries(3, 0);
+
+pub fn counters() -> Option<&'static mut Counters> {
+    COUNTERS.get_ptr_mut(0).map(|c| unsafe { &mut *c })
+}
+
+/// Counts a run of a hook.
+#[inline(always)]
+pub fn hit(hook: usize) {
+    if let Some(counters) = counters() {
+        counters.hits[hook] += 1;
+    }
+}
+
+/// Hands a record to a worker; the reader polls, so nobody is woken.
+#[inline(always)]
+pub unsafe fn output(ring: u8, record: *const core::ffi::c_void, len: u64) -> bool {
+    let ring = match ring {
+        0 => &raw const RING_0,
+        1 => &raw const RING_1,
+        2 => &raw const RING_2,
+        _ => &raw const RING_3,
+    };
+    unsafe { helpers::bpf_ringbuf_output(ring.cast_mut().cast(), record.cast_mut(), len, BPF_RB_NO_WAKEUP as u64) == 0 }
+}
+
+/// A record that is not about a transfer.
+#[inline(always)]
+pub unsafe fn notice<T>(ring: u8, record: &T) {
+    unsafe {
+        if !output(ring, (&raw const *record).cast(), size_of::<T>() as u64)
+            && let Some(counters) = counters()
+        {
+            counters.notices_lost.events += 1;
+        }
+    }
+}

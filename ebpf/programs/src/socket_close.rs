@@ -1,0 +1,126 @@
+//! BTF tracepoint `inet_sock_set_state`: who opens a TCP connection, who accepts it, and when it ends.
+
+use aya_ebpf::{helpers::generated as helpers, macros::btf_tracepoint, programs::BtfTracePointContext};
+use ebpf_abi::{CloseEvent, EndEvent, direction, hook, kind, policy, role, transport};
+
+use crate::kernel::{OWN_PID, TCP_SRTT_US, TCP_TOTAL_RETRANS, read};
+use crate::maps::{hit, notice};
+use crate::socket_state;
+
+const TCP_ESTABLISHED: i32 = 1;
+const TCP_SYN_SENT: i32 = 2;
+const TCP_SYN_RECV: i32 = 3;
+const TCP_FIN_WAIT1: i32 = 4;
+const TCP_CLOSE: i32 = 7;
+const TCP_LAST_ACK: i32 = 9;
+
+#[btf_tracepoint(function = "inet_sock_set_state")]
+pub fn set_state(ctx: BtfTracePointContext) -> i32 {
+    hit(hook::SET_STATE);
+    unsafe {
+        let sk: *const u8 = ctx.arg(0);
+        let (old, new): (i32, i32) = (ctx.arg(1), ctx.arg(2));
+        if socket_state::watched(sk) == transport::TCP {
+            change(sk, old, new);
+        }
+    }
+    0
+}
+
+#[inline(always)]
+unsafe fn change(sk: *const u8, old: i32, new: i32) {
+    unsafe {
+        match (old, new) {
+            // in the thread that calls connect; addresses and ports are not yet complete
+            (_, TCP_SYN_SENT) => {
+                let state = socket_state::of(sk);
+                if !state.is_null() {
+                    let id = helpers::bpf_get_current_pid_tgid();
+                    (*state).connection = 0;
+                    (*state).sent_bytes = 0;
+                    (*state).received_bytes = 0;
+                    (*state).policy = policy::UNCLASSIFIED;
+                    (*state).role = role::CLIENT;
+                    (*state).from_start = 1;
+                    (*state).pid = (id >> 32) as u32;
+                    (*state).tid = id as u32;
+                }
+            }
+            // in whatever thread the answer interrupts
+            (TCP_SYN_SENT, TCP_ESTABLISHED) => {
+                let state = socket_state::of(sk);
+                if !state.is_null() && (*state).connection == 0 {
+                    socket_state::announce(sk, &mut *state, transport::TCP);
+                }
+            }
+            // the one who serves is known when it reads or writes
+            (TCP_SYN_RECV, TCP_ESTABLISHED) => {
+                let state = socket_state::of(sk);
+                if !state.is_null() {
+                    (*state).role = role::SERVER;
+                    (*state).from_start = 1;
+                }
+            }
+            (_, TCP_FIN_WAIT1 | TCP_LAST_ACK) => ended(sk),
+            (_, TCP_CLOSE) => closed(sk),
+            _ => {}
+        }
+    }
+}
+
+/// Whether user space knows this socket and wants to hear of it.
+#[inline(always)]
+unsafe fn known(sk: *const u8) -> Option<&'static mut ebpf_abi::SocketState> {
+    unsafe {
+        let state = socket_state::existing(sk);
+        if state.is_null() || (*state).connection == 0 || (*state).pid == OWN_PID.load() { None } else { Some(&mut *state) }
+    }
+}
+
+#[inline(always)]
+unsafe fn ended(sk: *const u8) {
+    unsafe {
+        let Some(state) = known(sk) else { return };
+        if state.mirrored == 0 {
+            let event = EndEvent {
+                kind: kind::END,
+                direction: direction::SENT,
+                _pad: [0; 2],
+                tid: 0,
+                connection: state.connection,
+                time_ns: helpers::bpf_ktime_get_ns(),
+            };
+            notice(state.ring, &event);
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn closed(sk: *const u8) {
+    unsafe {
+        let Some(state) = known(sk) else { return };
+        let at = sk as u64;
+        let event = CloseEvent {
+            kind: kind::CLOSE,
+            _pad: [0; 3],
+            retransmits: read(at + TCP_TOTAL_RETRANS.load() as u64),
+            connection: state.connection,
+            time_ns: helpers::bpf_ktime_get_ns(),
+            sent_bytes: state.sent_bytes,
+            received_bytes: state.received_bytes,
+            // kept eight times as large
+            rtt_us: read::<u32>(at + TCP_SRTT_US.load() as u64) >> 3,
+            _pad2: 0,
+        };
+        notice(state.ring, &event);
+        // a socket may be connected again
+        state.connection = 0;
+        state.sent_bytes = 0;
+        state.received_bytes = 0;
+        state.role = role::UNKNOWN;
+        state.from_start = 0;
+        state.mirrored = 0;
+        state.policy = policy::UNCLASSIFIED;
+        state.pid = 0;
+    }
+}
