@@ -24,11 +24,11 @@ export function QualityView({ view }: { view: View }) {
       <section className={lost.loading ? 'dimmed' : ''}>
         <h2>Lost in {span}</h2>
         <p className="quiet">Seen = stored + left out on purpose + lost. Each loss is counted once, in the unit of the stage where it happened.</p>
-        {lost.rows !== null && <Lost rows={lost.rows.filter((row) => !onPurpose(row.reason))} none="Nothing was lost." />}
+        {lost.rows !== null && <Lost rows={lost.rows.filter((row) => !onPurpose(row.reason))} counted="Lost" none="Nothing was lost." />}
       </section>
       <section className={lost.loading ? 'dimmed' : ''}>
         <h2>Left out on purpose, or grown old</h2>
-        {lost.rows !== null && <Lost rows={lost.rows.filter((row) => onPurpose(row.reason))} none="Nothing was left out." />}
+        {lost.rows !== null && <Lost rows={lost.rows.filter((row) => onPurpose(row.reason))} counted="Counted" none="Nothing was left out." />}
       </section>
       <section className={hooks.loading ? 'dimmed' : ''}>
         <h2>Hooks in the kernel</h2>
@@ -50,7 +50,7 @@ function Summary({ lost, hooks }: { lost: Row[]; hooks: Row[] }) {
   );
 }
 
-function Lost({ rows, none }: { rows: Row[]; none: string }) {
+function Lost({ rows, counted, none }: { rows: Row[]; counted: string; none: string }) {
   if (rows.length === 0) return <p className="quiet">{none}</p>;
   return (
     <table className="plain narrow">
@@ -58,7 +58,7 @@ function Lost({ rows, none }: { rows: Row[]; none: string }) {
         <tr>
           <th>Stage</th>
           <th>Reason</th>
-          <th className="right">Lost</th>
+          <th className="right">{counted}</th>
           <th className="right">Bytes</th>
           <th>Newest</th>
         </tr>

@@ -7,7 +7,7 @@ import { typing, useKeys } from '../../parts/keys';
 import { Empty, ProblemNote } from '../../parts/small';
 import { add, has, SCOPE, SUBJECTS, without } from '../../state/filters';
 import { go } from '../../state/location';
-import { rangeLabel } from '../../state/range';
+import { rangeLabel, writeRange } from '../../state/range';
 import type { View } from '../../state/url';
 import { useSql } from '../../state/use-sql';
 import { Drawer } from './drawer';
@@ -25,10 +25,15 @@ export function RequestsView({ view }: { view: View }) {
   const [scrolled, setScrolled] = useState(false);
   const [cursor, setCursor] = useState<string | null>(open);
   const [topTurn, setTopTurn] = useState(0);
+  const firstInSight = useRef(0);
   const live = range.kind === 'live';
   const paused = live && (hover || scrolled || cursor !== null || open !== null);
   const { rows, problem, loading, complete, fresh, loadOlder, again } = useRequests(range, filters, text, paused);
   const keys = useMemo(() => rowKeys(rows ?? []), [rows]);
+
+  // Another question begins at its top.
+  const question = `${writeRange(range)} ${JSON.stringify(filters)} ${text}`;
+  useEffect(() => setTopTurn((turn) => turn + 1), [question]);
 
   const narrow = useCallback((name: string, value: string, exclude: boolean) => {
     const now = filters;
@@ -57,8 +62,10 @@ export function RequestsView({ view }: { view: View }) {
     const step = event.key === 'j' || event.key === 'ArrowDown' ? 1 : event.key === 'k' || event.key === 'ArrowUp' ? -1 : 0;
     if (step !== 0 && keys.length > 0) {
       event.preventDefault();
+      // Enter must open the row, not press the button that was used last.
+      if (document.activeElement instanceof HTMLElement) document.activeElement.blur();
       const at = cursor === null ? -1 : keys.indexOf(cursor);
-      const next = keys[Math.min(keys.length - 1, Math.max(0, at + step))] ?? null;
+      const next = keys[Math.min(keys.length - 1, at < 0 ? firstInSight.current : Math.max(0, at + step))] ?? null;
       if (open === null) setCursor(next);
       else openRow(next);
     } else if (event.key === 'Enter' && cursor !== null && !(event.target instanceof HTMLButtonElement)) {
@@ -106,6 +113,7 @@ export function RequestsView({ view }: { view: View }) {
               onHover={setHover}
               loadOlder={loadOlder}
               topTurn={topTurn}
+              firstInSight={firstInSight}
             />
           )}
           {rows !== null && rows.length === 0 && !loading && <NoRequests view={view} />}

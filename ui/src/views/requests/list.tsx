@@ -1,7 +1,7 @@
 // The virtual list of requests: newest first, keyboard and pointer.
 import { createColumnHelper, flexRender, getCoreRowModel, useReactTable } from '@tanstack/react-table';
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { useEffect, useMemo, useRef, type MouseEvent } from 'react';
+import { useEffect, useMemo, useRef, type MouseEvent, type ReactNode, type RefObject } from 'react';
 import type { Row, Value } from '../../api/types';
 import { bytes, count, duration } from '../../parts/format';
 import { LockIcon } from '../../parts/icons';
@@ -13,6 +13,10 @@ const ROW_PX = 24;
 const OLDER_MARGIN_ROWS = 40;
 
 export type Narrow = (name: string, value: string, exclude: boolean) => void;
+
+/** Columns that make room while the drawer is open: it says them. */
+const BESIDE_DRAWER = { response_bytes: false, server: false, client: false };
+const WIDTHS_BESIDE_DRAWER: Record<string, number> = { protocol: 32, operation: 82, status: 92 };
 
 interface Props {
   rows: Row[];
@@ -27,12 +31,14 @@ interface Props {
   loadOlder: () => void;
   /** Changes when the list must go back to its top. */
   topTurn: number;
+  /** Is told the first row in sight. */
+  firstInSight: RefObject<number>;
 }
 
 const text = (value: Value | undefined): string | null => (value === null || value === undefined ? null : String(value));
 
 /** A cell whose click narrows to its value. */
-function Narrowing({ name, value, narrow, className, children }: { name: string; value: string | null; narrow: Narrow; className?: string; children?: React.ReactNode }) {
+function Narrowing({ name, value, narrow, className, children }: { name: string; value: string | null; narrow: Narrow; className?: string; children?: ReactNode }) {
   if (value === null) return <Unknown />;
   const click = (event: MouseEvent) => {
     event.stopPropagation();
@@ -104,7 +110,7 @@ function columnsFor(narrow: Narrow) {
     }),
     helper.accessor('status', {
       header: 'Status',
-      size: 92,
+      size: 108,
       cell: (cell) => {
         const tone = statusTone(cell.row.original);
         const value = text(cell.getValue());
@@ -149,11 +155,11 @@ function columnsFor(narrow: Narrow) {
 }
 
 export function RequestList(props: Props) {
-  const { rows, keys, cursor, open, complete, narrow, onOpen, onScrolled, onHover, loadOlder, topTurn } = props;
+  const { rows, keys, cursor, open, complete, narrow, onOpen, onScrolled, onHover, loadOlder, topTurn, firstInSight } = props;
   const box = useRef<HTMLDivElement>(null);
   const columns = useMemo(() => columnsFor(narrow), [narrow]);
   const indexOf = useMemo(() => new Map(keys.map((key, index) => [key, index])), [keys]);
-  const table = useReactTable({ data: rows, columns, getCoreRowModel: getCoreRowModel(), getRowId: (_row, index) => keys[index] ?? String(index) });
+  const table = useReactTable({ data: rows, columns, state: { columnVisibility: open === null ? {} : BESIDE_DRAWER }, getCoreRowModel: getCoreRowModel(), getRowId: (_row, index) => keys[index] ?? String(index) });
   const model = table.getRowModel().rows;
   const virtual = useVirtualizer({
     count: model.length,
@@ -171,13 +177,28 @@ export function RequestList(props: Props) {
   useEffect(() => {
     box.current?.scrollTo({ top: 0 });
   }, [topTurn]);
+  useEffect(
+    () => () => {
+      // A list that is gone is neither scrolled nor under the pointer.
+      firstInSight.current = 0;
+      onScrolled(false);
+      onHover(false);
+    },
+    [firstInSight, onScrolled, onHover],
+  );
   useEffect(() => {
     const index = cursor === null ? undefined : indexOf.get(cursor);
     if (index !== undefined) virtual.scrollToIndex(index);
     // Only when the cursor moves, not when rows arrive.
   }, [cursor]);
 
-  const template = columns.map((column) => (column.size === 0 ? 'minmax(160px, 1fr)' : `${column.size}px`)).join(' ');
+  const template = table
+    .getVisibleLeafColumns()
+    .map((column) => {
+      const width = (open === null ? undefined : WIDTHS_BESIDE_DRAWER[column.id]) ?? column.columnDef.size ?? 0;
+      return width === 0 ? 'minmax(100px, 1fr)' : `${width}px`;
+    })
+    .join(' ');
   return (
     <div
       className="list"
@@ -185,7 +206,10 @@ export function RequestList(props: Props) {
       role="grid"
       aria-rowcount={rows.length}
       aria-label="Requests, newest first"
-      onScroll={(event) => onScrolled(event.currentTarget.scrollTop > 0)}
+      onScroll={(event) => {
+        firstInSight.current = Math.ceil(event.currentTarget.scrollTop / ROW_PX);
+        onScrolled(event.currentTarget.scrollTop > 0);
+      }}
       onPointerEnter={() => onHover(true)}
       onPointerLeave={() => onHover(false)}
     >

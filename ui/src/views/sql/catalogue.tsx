@@ -16,7 +16,7 @@ const TYPES: Record<string, string> = { VARCHAR: 'text', BIGINT: 'int', INT: 'in
 
 export function Catalogue({ tables, problem, onInsert, onQuery }: Props) {
   const [search, setSearch] = useState('');
-  const [open, setOpen] = useState<ReadonlySet<string>>(new Set(['requests']));
+  const [open, setOpen] = useState<ReadonlySet<string>>(new Set());
   const words = search.trim().toLowerCase();
   const toggle = (name: string) => {
     const next = new Set(open);

@@ -1,7 +1,7 @@
 // CodeMirror as a React part: completion from the catalogue, the error at its place.
-import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap, completionStatus } from '@codemirror/autocomplete';
+import { autocompletion, closeBrackets, closeBracketsKeymap, closeCompletion, completionKeymap, completionStatus } from '@codemirror/autocomplete';
 import { defaultKeymap, history, historyKeymap, indentWithTab } from '@codemirror/commands';
-import { PostgreSQL, sql } from '@codemirror/lang-sql';
+import { sql } from '@codemirror/lang-sql';
 import { bracketMatching, HighlightStyle, syntaxHighlighting } from '@codemirror/language';
 import { setDiagnostics } from '@codemirror/lint';
 import { Compartment, EditorState, Prec } from '@codemirror/state';
@@ -9,6 +9,7 @@ import { drawSelection, EditorView, keymap, lineNumbers, placeholder } from '@co
 import { tags } from '@lezer/highlight';
 import { useEffect, useImperativeHandle, useRef, type Ref } from 'react';
 import type { Problem, Table } from '../../api/types';
+import { dialect } from './dialect';
 import { errorSpan } from './error-span';
 
 export interface EditorHandle {
@@ -46,7 +47,7 @@ function language(tables: Table[] | null) {
       type: 'property',
     }));
   }
-  return sql({ dialect: PostgreSQL, schema, defaultTable: 'requests', upperCaseKeywords: true });
+  return sql({ dialect, schema, defaultTable: 'requests', upperCaseKeywords: true });
 }
 
 export function Editor(props: Props) {
@@ -61,6 +62,7 @@ export function Editor(props: Props) {
 
   useEffect(() => {
     const run = (editor: EditorView) => {
+      closeCompletion(editor);
       newest.current.onRun(editor.state.doc.toString());
       return true;
     };

@@ -56,7 +56,7 @@ export default function SqlView({ view }: { view: View }) {
       <Catalogue tables={tables} problem={problem} onInsert={(name) => editor.current?.insert(name)} onQuery={(query) => { setText(query); start(query); }} />
       <main className="sql-main">
         <Editor ref={editor} text={text} tables={tables} problem={state.problem} asked={state.query} onChange={setText} onRun={start} onCancel={cancel} />
-        <div className="bar">
+        <Results state={state} tables={tables}>
           {state.running ? (
             <button type="button" className="button" onClick={cancel}>
               Cancel <kbd>Esc</kbd>
@@ -79,8 +79,7 @@ export default function SqlView({ view }: { view: View }) {
               )
             }
           </Popover>
-        </div>
-        <Results state={state} tables={tables} />
+        </Results>
       </main>
     </div>
   );

@@ -1,7 +1,7 @@
 // The rows of a query in a virtual table, with what can be said about them.
 import { getCoreRowModel, getSortedRowModel, useReactTable, type ColumnDef, type SortingState } from '@tanstack/react-table';
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { useEffect, useMemo, useRef, useState } from 'react';
+import { useEffect, useMemo, useRef, useState, type ReactNode } from 'react';
 import type { Row, Table, Value } from '../../api/types';
 import { Body } from '../../parts/body';
 import { csv, download } from '../../parts/csv';
@@ -28,7 +28,7 @@ interface Cell {
   row: number;
 }
 
-export function Results({ state, tables }: { state: RunState; tables: Table[] | null }) {
+export function Results({ state, tables, children }: { state: RunState; tables: Table[] | null; children: ReactNode }) {
   const { rows, columns: names, running, problem } = state;
   const shown = useMemo<Shown[]>(() => {
     const sample = rows.slice(0, SAMPLE_ROWS);
@@ -41,8 +41,9 @@ export function Results({ state, tables }: { state: RunState; tables: Table[] | 
   return (
     <section className="results" aria-label="Results">
       <div className="bar">
-        <Said state={state} />
+        {children}
         <span className="spring" />
+        <Said state={state} />
         {rows.length > 0 && (
           <button type="button" className="button" title="The rows below as a CSV file" onClick={() => download('earshot.csv', 'text/csv', csv(names, rows))}>
             Download CSV
@@ -77,6 +78,7 @@ function Said({ state }: { state: RunState }) {
   if (running) return <span role="status">Running… {tookMs !== null && `${count(rows.length)} rows`}</span>;
   if (cancelled) return <span role="status" className="warn">Cancelled{rows.length > 0 && `; showing ${count(rows.length)} rows`}</span>;
   if (tookMs === null) return null;
+  if (problem !== null && rows.length === 0) return <span role="status" className="bad">✕ failed <span className="quiet">{took}</span></span>;
   return (
     <span role="status" className={problem === null ? '' : 'warn'}>
       <strong>{count(rows.length)}</strong> {rows.length === 1 ? 'row' : 'rows'}
