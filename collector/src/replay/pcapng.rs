@@ -251,13 +251,13 @@ impl Clock {
         };
     }
 
-    /// Times before 1970 are given as 1970, those beyond 2554 as the last that fits.
+    /// Times before 1970 are given as 1970, those beyond 2262 as the last that a table can hold.
     fn unix_ns(self, ticks: u64) -> u64 {
         let ns = match self.ticks {
             Ticks::Ns(ns) => u128::from(ticks) * u128::from(ns),
             Ticks::PerSecond(per_second) => u128::from(ticks) * 1_000_000_000 / per_second,
         };
         let ns = i128::try_from(ns).unwrap_or(i128::MAX).saturating_add(i128::from(self.offset_s) * 1_000_000_000);
-        u64::try_from(ns.max(0)).unwrap_or(u64::MAX)
+        ns.clamp(0, i128::from(i64::MAX)) as u64
     }
 }

@@ -106,6 +106,8 @@ pub fn pcap(frames: &[Vec<u8>]) -> Vec<u8> {
 pub struct Pcap {
     pub bytes: Vec<u8>,
     pub at_us: u64,
+    /// How much later the next frame is.
+    pub step_us: u64,
 }
 
 impl Pcap {
@@ -114,7 +116,7 @@ impl Pcap {
         bytes.extend(0xa1b2_c3d4_u32.to_le_bytes());
         bytes.extend([2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0]);
         bytes.extend(link.to_le_bytes());
-        Self { bytes, at_us: 0 }
+        Self { bytes, at_us: 0, step_us: 1000 }
     }
 
     pub fn add(&mut self, frame: &[u8]) {
@@ -123,7 +125,7 @@ impl Pcap {
 
     /// Only the first `snap` bytes of a frame.
     pub fn add_cut(&mut self, frame: &[u8], snap: usize) {
-        self.at_us += 1000;
+        self.at_us += self.step_us;
         let captured = frame.len().min(snap);
         for word in [self.at_us / 1_000_000, self.at_us % 1_000_000, captured as u64, frame.len() as u64] {
             self.bytes.extend((word as u32).to_le_bytes());

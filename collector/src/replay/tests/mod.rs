@@ -9,6 +9,7 @@ mod fragments;
 mod frames;
 mod generated;
 mod holes;
+mod limits;
 mod pcapng;
 
 use std::collections::BTreeMap;

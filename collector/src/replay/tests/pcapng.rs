@@ -101,6 +101,18 @@ fn interfaces_have_their_own_links_and_clocks() {
 }
 
 #[test]
+fn times_out_of_range_are_the_nearest_in_it() {
+    let mut file = File::new(false);
+    file.interface(101, 0, &[(14, &i64::MIN.to_le_bytes())]);
+    file.interface(101, 0, &[(14, &i64::MAX.to_le_bytes()), (9, &[0])]);
+    file.interface(101, 0, &[(9, &[127])]);
+    for interface in 0..3 {
+        file.packet(interface, u64::MAX, &datagram(b"when"));
+    }
+    assert_eq!(told(&file.bytes).times, [0, i64::MAX as u64, 0]);
+}
+
+#[test]
 fn a_second_section_begins_anew_in_its_own_byte_order() {
     let mut file = File::new(false);
     file.interface(1, 0, &[]);
