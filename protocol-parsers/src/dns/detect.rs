@@ -47,7 +47,7 @@ fn datagrams(bytes: &[u8], flow: Flow) -> Option<Framed> {
     while !rest.is_empty() {
         match well_formed(rest, flow) {
             Some(used) => rest = &rest[used..],
-            None if rest.len() < bytes.len() && beginning(rest, flow) => break,
+            None if rest.len() < bytes.len() && rest.len() >= HEADER_BYTES && beginning(rest, flow) => break,
             None => return Some(Framed::No),
         }
     }

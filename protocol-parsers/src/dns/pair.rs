@@ -106,7 +106,7 @@ impl Pairing {
 
     fn query(&mut self, message: Message, arrival: Arrival<'_>, out: &mut dyn Output) {
         let id = message.header.id;
-        let again = self.with_id(id).any(|(_, q)| q.question == message.question);
+        let again = self.with_id(id).any(|(_, q)| q.question == message.question && same_end(q.remote, arrival.remote));
         if again {
             return;
         }
@@ -135,14 +135,12 @@ impl Pairing {
     }
 
     /// The query that a response answers, and whether that is by more than the id.
-    fn answered(&self, message: &Message) -> Option<(u64, bool)> {
-        if let Some(question) = &message.question {
-            return self
-                .with_id(message.header.id)
-                .find(|(_, q)| q.question.as_ref().is_some_and(|a| a.same(question)))
-                .map(|f| (f.0, true));
+    fn answered(&self, message: &Message, remote: Option<SocketAddr>) -> Option<(u64, bool)> {
+        let mut candidates = self.with_id(message.header.id).filter(|(_, q)| same_end(q.remote, remote));
+        if let Some(asked) = &message.question {
+            let answered = candidates.find(|(_, q)| q.question.as_ref().is_some_and(|a| a.same(asked)));
+            return answered.map(|(number, _)| (number, true));
         }
-        let mut candidates = self.with_id(message.header.id);
         let first = candidates.next()?;
         // the later messages of a transfer have no question
         let sure = first.1.question.is_none() || first.1.transfer.is_some();
@@ -150,7 +148,7 @@ impl Pairing {
     }
 
     fn response(&mut self, message: &Message, arrival: Arrival<'_>, out: &mut dyn Output) {
-        let Some((number, sure)) = self.answered(message) else { return };
+        let Some((number, sure)) = self.answered(message, arrival.remote) else { return };
         let Some(query) = self.waiting.get_mut(&number) else { return };
         let record_type = query.question.as_ref().map_or(0, |q| q.record_type);
         let (mut answers, mut response_bytes, mut rcode) = match query.transfer.take() {
@@ -262,6 +260,11 @@ impl Pairing {
         let transfers: usize = self.waiting.values().filter_map(|q| q.transfer.as_ref()).map(|t| t.answers.heap_bytes()).sum();
         self.waiting.len() * entry * 3 / 2 + self.name_bytes + transfers
     }
+}
+
+/// Whether both may be the same end; one that is not known may be any.
+fn same_end(one: Option<SocketAddr>, other: Option<SocketAddr>) -> bool {
+    one.is_none() || other.is_none() || one == other
 }
 
 /// Whether a zone transfer is at its end (RFC 5936 section 2.2, RFC 1995 section 4).

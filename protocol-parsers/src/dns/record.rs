@@ -173,7 +173,11 @@ fn rarer(message: &[u8], record: &Record) -> Option<String> {
             use std::fmt::Write as _;
             let mut text = String::new();
             write!(text, "{data}").ok()?;
-            Some(text.trim_end().to_owned())
+            // hickory-proto ends each list of a service binding with a comma
+            if matches!(record_type, RecordType::SVCB | RecordType::HTTPS) {
+                text = text.replace(", ", " ");
+            }
+            Some(text.trim_end_matches([' ', ',']).to_owned())
         }
     }
 }

@@ -170,7 +170,7 @@ impl Commands {
         self.command.bytes += used as u64;
         let seen = match line {
             None => Seen::Part,
-            Some(line) if self.left > 0 && !line.cut => self.header(line.text, used as u64),
+            Some(line) if self.left > 0 && !line.cut => self.header(line.text, line.bytes),
             Some(line) => self.first(line.text, line.cut),
         };
         self.lines = lines;
@@ -181,8 +181,11 @@ impl Commands {
     fn header(&mut self, line: &[u8], used: u64) -> Seen {
         if let Some(length) = line.strip_prefix(b"$").and_then(length) {
             self.left -= 1;
-            let room = self.args_bytes_max.saturating_sub(self.command.text.len());
-            let keep_max = if self.words == 0 { COMMAND_BYTES_MAX } else { self.argument_bytes_max.min(room) };
+            let keep_max = match self.words {
+                0 => COMMAND_BYTES_MAX,
+                _ if self.command.text.len() >= self.args_bytes_max => 0,
+                _ => self.argument_bytes_max,
+            };
             self.bulk = Some(Bulk::new(length, keep_max, &mut self.kept));
             return Seen::Part;
         }

@@ -16,6 +16,8 @@ pub struct Line<'a> {
     pub text: &'a [u8],
     /// It was longer than `LINE_BYTES_MAX`.
     pub cut: bool,
+    /// On the connection, its end included.
+    pub bytes: u64,
 }
 
 /// Splits bytes into lines.
@@ -24,6 +26,8 @@ pub struct Lines {
     /// The beginning of a line whose end has not come.
     partial: Vec<u8>,
     cut: bool,
+    /// Length of that beginning on the connection.
+    bytes: u64,
     /// `partial` was handed out and is to be forgotten.
     given: bool,
 }
@@ -41,11 +45,11 @@ impl Lines {
         };
         if self.partial.is_empty() {
             let text = &data[..end.min(LINE_BYTES_MAX)];
-            return (end + 1, Some(Line { text: without_return(text), cut: end > LINE_BYTES_MAX }));
+            return (end + 1, Some(Line { text: without_return(text), cut: end > LINE_BYTES_MAX, bytes: end as u64 + 1 }));
         }
         self.keep(&data[..end]);
         self.given = true;
-        (end + 1, Some(Line { text: without_return(&self.partial), cut: self.cut }))
+        (end + 1, Some(Line { text: without_return(&self.partial), cut: self.cut, bytes: self.bytes + 1 }))
     }
 
     /// Begins anew at the next byte.
@@ -55,6 +59,7 @@ impl Lines {
             self.partial = Vec::new();
         }
         self.cut = false;
+        self.bytes = 0;
         self.given = false;
     }
 
@@ -64,6 +69,7 @@ impl Lines {
 
     fn keep(&mut self, data: &[u8]) {
         let room = LINE_BYTES_MAX - self.partial.len();
+        self.bytes += data.len() as u64;
         self.cut |= data.len() > room;
         self.partial.extend_from_slice(&data[..data.len().min(room)]);
     }

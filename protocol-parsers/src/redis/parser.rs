@@ -200,8 +200,11 @@ impl Connection {
         match seen {
             Seen::Part => {}
             Seen::Passed(bytes) => {
-                // whose reply that was is not known any more
-                self.unaligned |= !was_lost && !self.queue.is_empty();
+                if !was_lost {
+                    // it was some reply, and what follows may still be part of it
+                    (self.unaligned, self.holed, self.replies_lost) = (true, true, true);
+                    self.cut_reply(true, false, out);
+                }
                 self.passed(bytes, was_lost, out);
             }
             Seen::Whole => {
@@ -236,7 +239,7 @@ impl Connection {
         let confirmable = matches!(front, Some(Expect::Confirmations | Expect::AllConfirmations));
         let topic = self.subscriptions.topic(&reply, front.is_some() && !confirmable);
         match topic {
-            Topic::Message => return,
+            Topic::Message => return self.subscriptions.messaged(),
             Topic::Confirmation if confirmable => return self.confirmation(at, out),
             Topic::Confirmation => {
                 self.subscriptions.confirmed(&reply);
@@ -428,28 +431,28 @@ impl Connection {
             return self.said(seen, false, at, out);
         }
         out.skipped(Skipped::Gap, 0, len);
+        (self.passing, self.holed, self.unaligned, self.gap_to_client) = (Skipped::Gap, true, true, true);
         if self.replies.reply.kind != Some(Kind::Push) {
             self.cut_reply(false, false, out);
         }
         self.replies.reset();
-        (self.passing, self.holed, self.unaligned, self.gap_to_client) = (Skipped::Gap, true, true, true);
         self.replies_lost = true;
     }
 
-    /// The first waiting command gets what there is of its reply. `broken`: the connection ended.
+    /// The first waiting command gets what there is of its reply, unless that is `lost`. `broken`: the connection ended.
     fn cut_reply(&mut self, lost: bool, broken: bool, out: &mut dyn Output) {
         let Some(mut waiting) = self.queue.pop() else { return };
         let bytes = self.replies.reply.bytes;
         let began = bytes > 0 && !lost;
         let answer = Answer {
-            kind: self.replies.reply.kind,
+            kind: self.replies.reply.kind.filter(|_| !lost),
             text: &self.replies.render.text,
             bytes: (broken && began).then_some(bytes),
             ended_ns: None,
             truncated: true,
-            gap_before: !broken || self.gap_to_client,
+            gap_before: self.gap_to_client,
         };
-        if !broken || self.unaligned {
+        if self.unaligned {
             waiting.confidence = Confidence::Guessed;
         }
         emit(&waiting, (began || !broken).then_some(answer), broken, out);

@@ -140,14 +140,15 @@ impl Replies {
         self.reply.bytes += used as u64;
         let seen = match line {
             None => Seen::Part,
-            Some(line) => self.resynchronised(line, used as u64),
+            Some(line) => self.resynchronised(line),
         };
         self.lines = lines;
         (used, seen)
     }
 
     /// A line that is no part of the reply in progress may begin another.
-    fn resynchronised(&mut self, line: Line<'_>, used: u64) -> Seen {
+    fn resynchronised(&mut self, line: Line<'_>) -> Seen {
+        let used = line.bytes;
         let passed = self.reply.bytes - used;
         match self.header(line) {
             Seen::Passed(_) if passed > 0 => {
@@ -269,7 +270,9 @@ impl Replies {
             _ => {}
         }
         let room = self.render.room();
-        if value.len() > room {
+        // half a number would be another number
+        let text = matches!(kind, Kind::Simple | Kind::Bulk | Kind::Verbatim | Kind::Error);
+        if text && value.len() > room {
             value = &value[..room];
             cut = true;
         }

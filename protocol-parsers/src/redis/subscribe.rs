@@ -44,6 +44,11 @@ impl Subscriptions {
         }
     }
 
+    /// A message came, so that there is a subscription.
+    pub fn messaged(&mut self) {
+        self.subscribed = true;
+    }
+
     /// Takes a confirmation. Returns how many more an UNSUBSCRIBE of everything of its kind will send.
     pub fn confirmed(&mut self, reply: &Reply) -> u64 {
         let Some(kind) = kind(reply.topic()) else { return 0 };

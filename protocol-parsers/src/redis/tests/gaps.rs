@@ -21,7 +21,7 @@ fn joined_inside_messages() {
     let rows = check_joined(&[Client(b"lue\r\n"), Server(b"+OK\r\n"), Client(&get), Server(b"$1\r\nv\r\n")], &[&expect]);
     assert_eq!(rows.skipped(Skipped::JoinedMidMessage), (0, 5));
     // inside a command, with another after it
-    let mut rest = b"x\r\n*1\r\n$1\r\n".to_vec();
+    let mut rest = b"x\r\n*1\r\n:1\r\n".to_vec();
     rest.extend(&get);
     let rows = check_joined(&[Client(&rest), Server(b"$1\r\nv\r\n")], &[&expect]);
     assert_eq!(rows.skipped(Skipped::JoinedMidMessage), (0, 11));
@@ -70,7 +70,7 @@ fn unseen_bytes_inside_values_are_counted() {
             &format!("{GET} certain"),
         ],
     );
-    assert_eq!(rows.sizes[0].0, Some(27 + 100 + 2));
+    assert_eq!(rows.sizes[0].0, Some(26 + 100 + 2));
     assert_eq!(rows.sizes[1].1, Some(5 + 22));
     assert_eq!(rows.skipped, []);
 }
