@@ -80,7 +80,9 @@ export async function sql(query: string, options: SqlOptions = {}): Promise<Row[
 export function readTables(body: unknown): Table[] {
   const wrapped = body as { tables?: unknown } | null;
   const list = Array.isArray(body) ? body : Array.isArray(wrapped?.tables) ? wrapped.tables : [];
-  return (list as Partial<Table>[]).map((table) => ({
+  // The view over all traffic is what most people want: it stands first.
+  const sorted = [...(list as Partial<Table>[])].sort((a, b) => Number(b.name === 'requests') - Number(a.name === 'requests'));
+  return sorted.map((table) => ({
     name: table.name ?? '',
     about: table.about ?? '',
     columns: (table.columns ?? []).map((column: Partial<Column>) => ({

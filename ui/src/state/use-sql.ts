@@ -12,7 +12,7 @@ export interface Answer {
 }
 
 /** A repeated query rests at least this many times as long as it took, so that looking never loads the host. */
-const REST_FACTOR = 8;
+const REST_FACTOR = 4;
 const RETRY_MS_MAX = 15_000;
 
 export function asProblem(error: unknown): Problem {

@@ -86,7 +86,12 @@ export function RequestsView({ view }: { view: View }) {
           <SearchBox text={text} input={search} onTokens={(tokens) => go({ filters: tokens.reduce((list, token) => add(list, token.name, token.value, token.exclude), filters) })} />
           <Chips filters={own} onRemove={(name, value, exclude) => go({ filters: without(filters, name, value, exclude) })} />
           <span className="spring" />
-          <LiveState live={live} paused={paused} why={hover ? 'the pointer is on the list' : scrolled ? 'the list is scrolled' : 'a request is chosen'} />
+          {paused && fresh > 0 && (
+            <button type="button" className="pill" title="Show them" onClick={showNew}>
+              ↑ {count(fresh)} new
+            </button>
+          )}
+          <LiveState live={live && problem === null} paused={paused} why={hover ? 'the pointer is on the list' : scrolled ? 'the list is scrolled' : 'a request is chosen'} />
           {!live && (
             <button type="button" className="button bare" title="Ask again" aria-label="Ask again" onClick={again}>
               <RefreshIcon />
@@ -95,11 +100,6 @@ export function RequestsView({ view }: { view: View }) {
         </div>
         {problem !== null && <ProblemNote problem={problem} again={again} />}
         <div className={`list-box${loading && rows !== null ? ' dimmed' : ''}`}>
-          {paused && fresh > 0 && (
-            <button type="button" className="pill" onClick={showNew}>
-              ↑ {count(fresh)} new
-            </button>
-          )}
           {rows !== null && rows.length > 0 && (
             <RequestList
               rows={rows}

@@ -80,7 +80,7 @@ function columnsFor(narrow: Narrow) {
     helper.accessor('time', { header: 'Time', size: 104, cell: (cell) => <Time at={cell.getValue()} /> }),
     helper.accessor('protocol', {
       header: 'Protocol',
-      size: 92,
+      size: 84,
       cell: (cell) => (
         <Narrowing name="protocol" value={text(cell.getValue())} narrow={narrow}>
           <Protocol name={text(cell.getValue())} />
@@ -94,7 +94,7 @@ function columnsFor(narrow: Narrow) {
     }),
     helper.accessor('target', {
       header: 'Target',
-      size: 0,
+      size: 1,
       cell: (cell) => {
         const row = cell.row.original;
         return (
@@ -110,7 +110,7 @@ function columnsFor(narrow: Narrow) {
     }),
     helper.accessor('status', {
       header: 'Status',
-      size: 108,
+      size: 104,
       cell: (cell) => {
         const tone = statusTone(cell.row.original);
         const value = text(cell.getValue());
@@ -149,8 +149,8 @@ function columnsFor(narrow: Narrow) {
         );
       },
     }),
-    helper.display({ id: 'server', header: 'Server', size: 132, cell: (cell) => <EndCell end={ends(cell.row.original).server} narrow={narrow} /> }),
-    helper.display({ id: 'client', header: 'Client', size: 132, cell: (cell) => <EndCell end={ends(cell.row.original).client} narrow={narrow} /> }),
+    helper.display({ id: 'server', header: 'Server', size: 0.42, cell: (cell) => <EndCell end={ends(cell.row.original).server} narrow={narrow} /> }),
+    helper.display({ id: 'client', header: 'Client', size: 0.42, cell: (cell) => <EndCell end={ends(cell.row.original).client} narrow={narrow} /> }),
   ];
 }
 
@@ -196,7 +196,8 @@ export function RequestList(props: Props) {
     .getVisibleLeafColumns()
     .map((column) => {
       const width = (open === null ? undefined : WIDTHS_BESIDE_DRAWER[column.id]) ?? column.columnDef.size ?? 0;
-      return width === 0 ? 'minmax(100px, 1fr)' : `${width}px`;
+      // Below 1 a width is a share of what is left.
+      return width <= 1 ? `minmax(88px, ${width}fr)` : `${width}px`;
     })
     .join(' ');
   return (
