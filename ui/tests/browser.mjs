@@ -1,13 +1,14 @@
-// Walks the page in a real browser: `node tests/browser.mjs URL FOLDER`. URL is the mock or an earshot that has seen HTTP requests;
-// FOLDER gets the screenshots. Fails on the first thing that is not as it must be, and on any error in the console.
+// Walks the page in a real browser: `node tests/browser.mjs URL FOLDER [--live]`. URL is the mock or an earshot that has seen HTTP
+// requests; FOLDER gets the screenshots; --live says that requests are flowing while the test runs, as they do in the mock. Fails on the first thing that is not as it must be, and on any error in the console.
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 
-const [url, folder] = process.argv.slice(2);
+const flowing = process.argv.includes('--live');
+const [url, folder] = process.argv.slice(2).filter((argument) => argument !== '--live');
 if (url === undefined || folder === undefined) {
-  console.error('usage: node tests/browser.mjs URL FOLDER');
+  console.error('usage: node tests/browser.mjs URL FOLDER [--live]');
   process.exit(2);
 }
 const base = url.replace(/\/$/, '');
@@ -105,6 +106,18 @@ async function live(page) {
   assert.match(await page.locator('.live-state').innerText(), /live/);
   await page.locator('.list-row').nth(3).hover();
   await page.waitForFunction(() => document.querySelector('.live-state')?.textContent?.includes('paused'));
+  if (!flowing) return;
+  // Nothing moves under the pointer; what is new is counted and comes on request, and by itself when the pointer is gone.
+  const newest = () => page.locator('.list-row time').first().getAttribute('title');
+  const before = await newest();
+  await page.waitForSelector('.pill');
+  assert.equal(await newest(), before);
+  assert.match(await page.locator('.pill').innerText(), /\d+ new/);
+  await page.locator('.pill').click();
+  await page.waitForFunction((old) => document.querySelector('.list-row time')?.title > old, before);
+  const seen = await newest();
+  await page.mouse.move(5, 400);
+  await page.waitForFunction((old) => document.querySelector('.list-row time')?.title > old, seen);
 }
 
 async function sql(page, theme) {
