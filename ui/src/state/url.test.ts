@@ -28,7 +28,7 @@ describe('the URL holds the view', () => {
         text: 'a=b & c',
       },
     ],
-    ['drawer', { ...START, open: 'http~12~2024-05-06T07:00:00.000000001Z~2', tab: 'response' }],
+    ['drawer', { ...START, open: 'http~12~2024-05-06T07:00:00.000000001Z~1x9z~2', tab: 'response' }],
     ['query', { ...START, page: 'sql', query: "SELECT '%', \"x\" -- & ?\nFROM t; +" }],
   ];
   it.each(views)('%s comes back as it was', (_name, view) => expect(back(view)).toEqual(view));

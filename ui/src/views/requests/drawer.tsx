@@ -11,7 +11,7 @@ import { Connection, Timing, Trace } from './around';
 import { curl } from './curl';
 import { statusTone, type Narrow } from './list';
 import { Message } from './message';
-import { pick, rowQuery, tableOf } from './row-query';
+import { counterpart, pick, rowQuery, tableOf } from './row-query';
 import { readKey } from './rows';
 
 const TABS = ['Request', 'Response', 'Timing', 'Connection', 'Trace'];
@@ -33,8 +33,10 @@ export function Drawer({ name, tab, narrow, onClose, onOpen }: Props) {
   const own = useSql(query);
   const shown = TABS.find((known) => known.toLowerCase() === tab) ?? 'Request';
   const problem = own.problem ?? general.problem;
-  const inView = general.rows === null || key === null ? null : pick(general.rows.filter((row) => row.protocol === key.protocol), key.nth);
-  const full = own.rows === null || key === null ? null : pick(own.rows, key.nth);
+  const all = general.rows === null || key === null ? [] : general.rows.filter((row) => row.protocol === key.protocol);
+  const inView = key === null ? null : pick(all, key);
+  // Only both together tell which row of a pipeline it is.
+  const full = own.rows === null || general.rows === null ? null : counterpart(inView, all, own.rows);
   const row: Row | null = full === null ? inView : { ...inView, ...full };
   const missing = general.rows !== null && own.rows !== null && row === null;
   return (

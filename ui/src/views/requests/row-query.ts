@@ -1,7 +1,7 @@
 // Where a request's full row is, and which of the found rows it is.
-import type { Row, Table } from '../../api/types';
+import type { Row, Table, Value } from '../../api/types';
 import { identifier, timestamp } from '../../state/sql-text';
-import type { RowName } from './rows';
+import { rowKey, type RowName } from './rows';
 
 /** Rows of one connection at one time: a pipeline sent in one write. */
 const EQUAL_ROWS_MAX = 200;
@@ -21,9 +21,24 @@ export function rowQuery(table: string, name: RowName): string {
   return `SELECT * FROM ${identifier(table)} WHERE ${connection} AND time = ${timestamp(name.time)} LIMIT ${EQUAL_ROWS_MAX}`;
 }
 
-/** The row among equal ones: numbered from the oldest, as in the list. */
-export function pick(rows: Row[], nth: number): Row | null {
-  return rows[rows.length - 1 - nth] ?? rows[0] ?? null;
+/** The named row among those of its connection and time. Equal ones are numbered from the last, as in the list. */
+export function pick(rows: Row[], name: RowName): Row | null {
+  const equal = rows.filter((row) => rowKey(row) === name.bare);
+  return equal[equal.length - 1 - name.nth] ?? equal[0] ?? rows[0] ?? null;
+}
+
+/** The row of the protocol's own table that says the same as `row` of the view: no column of theirs is unique in a pipeline. */
+export function counterpart(row: Row | null, all: Row[], own: Row[]): Row | null {
+  if (row === null) return own[0] ?? null;
+  const place = all.indexOf(row);
+  const score = (candidate: Row, index: number): number => {
+    const same = ['latency_ns', 'request_bytes', 'response_bytes'].filter((name) => (candidate[name] ?? null) === (row[name] ?? null)).length;
+    const says = (text: Value | undefined): number =>
+      typeof text === 'string' && Object.entries(candidate).some(([name, value]) => !SHARED.has(name) && typeof value === 'string' && value.includes(text)) ? 2 : 0;
+    return 2 * same + says(row.target) + says(row.operation) + (index === place ? 1 : 0);
+  };
+  const scores = own.map(score);
+  return own[scores.indexOf(Math.max(...scores))] ?? null;
 }
 
 /** Columns that every traffic table has; the others are the protocol's own. */

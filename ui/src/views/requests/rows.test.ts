@@ -3,8 +3,8 @@ import type { Row } from '../../api/types';
 import { curl, headerList, shellWord } from './curl';
 import { facetQuery, readFacets } from './facets';
 import { readTokens } from './index';
-import { pick, rowQuery, tableOf } from './row-query';
-import { ends, firstQuery, join, joinOlder, olderQuery, readKey, rowKeys } from './rows';
+import { counterpart, pick, rowQuery, tableOf } from './row-query';
+import { ends, firstQuery, join, joinOlder, olderQuery, readKey, rowKeys, type RowName } from './rows';
 
 const at = (second: number, id = 0): Row => ({ time: `2024-05-06T07:00:${String(second).padStart(2, '0')}.000000000Z`, protocol: 'redis', connection_id: 1, id });
 const time = (second: number) => at(second).time as string;
@@ -38,15 +38,33 @@ describe('keys', () => {
   });
   it('come back, and nothing else does', () => {
     const [key] = rowKeys([at(9)]);
-    expect(readKey(key as string)).toEqual({ protocol: 'redis', connection: '1', time: time(9), nth: 0 });
+    expect(readKey(key as string)).toEqual({ protocol: 'redis', connection: '1', time: time(9), bare: key, nth: 0 });
     expect(readKey(`redis~1 OR 1=1~${time(9)}`)).toBeNull();
     expect(readKey(`redis~1~${time(9)}' OR '1`)).toBeNull();
     expect(readKey('')).toBeNull();
   });
   it('pick the row among equal ones', () => {
-    expect(pick([at(9, 1), at(9, 2)], 0)).toEqual(at(9, 2));
-    expect(pick([at(9, 1), at(9, 2)], 1)).toEqual(at(9, 1));
-    expect(pick([], 0)).toBeNull();
+    const name = readKey(rowKeys([at(9)])[0] as string) as RowName;
+    expect(pick([at(9, 1), at(9, 2)], name)).toEqual(at(9, 2));
+    expect(pick([at(9, 1), at(9, 2)], { ...name, nth: 1 })).toEqual(at(9, 1));
+    expect(pick([], name)).toBeNull();
+  });
+  it('tell the requests of a pipeline apart, also by a cut target', () => {
+    const row = (target: string): Row => ({ ...at(9), operation: 'GET', target, latency_ns: 5 });
+    const keys = rowKeys([row('k2'), row('k1')]);
+    expect(new Set(keys).size).toBe(2);
+    expect(pick([row('k1'), row('k2')], readKey(keys[0] as string) as RowName)).toEqual(row('k2'));
+    const long = '🦉'.repeat(600);
+    expect(rowKeys([row(long)])).toEqual(rowKeys([row('🦉'.repeat(500))]));
+  });
+  it('find the same request in its own table', () => {
+    const view = ['k1', 'k2', 'k3'].map((target): Row => ({ ...at(9), operation: 'GET', target, latency_ns: 5, request_bytes: 20 }));
+    const own = ['k3', 'k1', 'k2'].map((key): Row => ({ time: time(9), command: 'GET', args: `["${key}"]`, latency_ns: 5, request_bytes: 20 }));
+    for (const row of view) expect(counterpart(row, view, own)?.args).toBe(`["${row.target}"]`);
+    const slow: Row = { command: 'GET', args: '["k1"]', latency_ns: 9, request_bytes: 20 };
+    expect(counterpart({ ...view[0], latency_ns: 9 }, view, [...own, slow])).toBe(slow);
+    expect(counterpart(null, [], own)).toBe(own[0]);
+    expect(counterpart(view[0] as Row, view, [])).toBeNull();
   });
 });
 
@@ -70,7 +88,7 @@ describe('queries', () => {
     expect(tableOf('grpc', tables)).toBe('http_events');
     expect(tableOf('postgresql', tables)).toBe('postgres_events');
     expect(tableOf('lost', tables)).toBeNull();
-    expect(rowQuery('http_events', { protocol: 'http', connection: '7', time: time(1), nth: 0 })).toBe(
+    expect(rowQuery('http_events', { protocol: 'http', connection: '7', time: time(1), bare: '', nth: 0 })).toBe(
       `SELECT * FROM http_events WHERE connection_id = 7 AND time = TIMESTAMP '${time(1)}' LIMIT 200`,
     );
   });

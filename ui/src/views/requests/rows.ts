@@ -69,9 +69,16 @@ export function joinOlder(held: Row[], older: Row[]): Row[] {
   return [...held.filter((row) => at(row) > edge), ...older].slice(0, HELD_ROWS_MAX);
 }
 
-/** A name for a row that survives reload: its protocol, connection, time and, for equal ones, which of them. */
-export function rowKey(row: Row, nth = 0): string {
-  return `${row.protocol ?? ''}~${row.connection_id ?? ''}~${at(row)}${nth === 0 ? '' : `~${nth}`}`;
+/**
+ * A name for a row that survives reload. Requests of one pipeline share connection and time: what they say tells them apart, as a
+ * number of 32 bits (FNV-1a) that the list and the drawer both can make.
+ */
+export function rowKey(row: Row): string {
+  const target = typeof row.target === 'string' ? [...row.target.slice(0, 2 * TARGET_CHARACTERS_MAX)].slice(0, TARGET_CHARACTERS_MAX).join('') : '';
+  const said = [row.operation, target, row.status, row.latency_ns, row.request_bytes, row.response_bytes].join('\n');
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < said.length; index += 1) hash = Math.imul(hash ^ said.charCodeAt(index), 0x01000193);
+  return `${row.protocol ?? ''}~${row.connection_id ?? ''}~${at(row)}~${(hash >>> 0).toString(36)}`;
 }
 
 /** The keys of a list, equal rows numbered from the oldest so that new ones do not rename them. */
@@ -91,14 +98,17 @@ export interface RowName {
   protocol: string;
   connection: string;
   time: string;
+  /** The name without the number of an equal row. */
+  bare: string;
+  /** Which of rows that are equal in all that the name holds. */
   nth: number;
 }
 
 export function readKey(key: string): RowName | null {
-  const [protocol, connection, time, nth] = key.split('~');
+  const [protocol, connection, time, hash, nth] = key.split('~');
   if (protocol === undefined || connection === undefined || time === undefined || timestamp(time) === null) return null;
   if (!/^\d{0,19}$/.test(connection)) return null;
-  return { protocol, connection, time, nth: Number(nth ?? 0) || 0 };
+  return { protocol, connection, time, bare: [protocol, connection, time, hash ?? ''].join('~'), nth: Number(nth ?? 0) || 0 };
 }
 
 export interface End {
