@@ -1,0 +1,181 @@
+//! `/api/openapi.json`: this API, as OpenAPI 3.1 describes it.
+
+use axum::Json;
+use axum::extract::State;
+use serde_json::{Value, json};
+
+use super::App;
+
+pub(super) async fn get(State(app): State<App>) -> Json<Value> {
+    let mut document = document();
+    if app.config.token.is_some() {
+        document["components"]["securitySchemes"] = json!({ "token": { "type": "http", "scheme": "bearer" } });
+        document["security"] = json!([{ "token": [] }]);
+        document["paths"]["/healthz"]["get"]["security"] = json!([]);
+    }
+    Json(document)
+}
+
+fn document() -> Value {
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "earshot",
+            "version": env!("CARGO_PKG_VERSION"),
+            "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
+            "description": "SQL over the traffic of this host. Errors are application/problem+json. When an answer has \
+                begun and then fails, NDJSON and JSON end with an object {\"error\": problem}; CSV and Arrow break off.",
+        },
+        "paths": {
+            "/api/v1/sql": { "post": post_sql(), "get": get_sql() },
+            "/api/v1/stream": { "get": stream() },
+            "/api/v1/tables": { "get": {
+                "summary": "All tables and views",
+                "responses": { "200": json_answer("Tables", json!({ "type": "array", "items": reference("Table") })) },
+            }},
+            "/api/v1/tables/{name}": { "get": {
+                "summary": "One table or view",
+                "parameters": [{ "name": "name", "in": "path", "required": true, "schema": { "type": "string" } }],
+                "responses": { "200": json_answer("The table", reference("Table")), "404": problem("No such table") },
+            }},
+            "/api/openapi.json": { "get": {
+                "summary": "This document",
+                "responses": { "200": json_answer("OpenAPI 3.1", json!({ "type": "object" })) },
+            }},
+            "/healthz": { "get": { "summary": "Whether earshot answers", "responses": { "200": text("It does") } } },
+            "/readyz": { "get": {
+                "summary": "Whether every probe is attached and every port open",
+                "responses": { "200": text("Ready"), "503": problem("Not ready") },
+            }},
+            "/metrics": { "get": {
+                "summary": "Metrics of earshot itself, in Prometheus' text format",
+                "responses": { "200": text("Metrics") },
+            }},
+        },
+        "components": { "schemas": { "Table": table(), "Problem": problem_schema() } },
+    })
+}
+
+fn reference(schema: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{schema}") })
+}
+
+fn json_answer(about: &str, schema: Value) -> Value {
+    json!({ "description": about, "content": { "application/json": { "schema": schema } } })
+}
+
+fn text(about: &str) -> Value {
+    json!({ "description": about, "content": { "text/plain": { "schema": { "type": "string" } } } })
+}
+
+fn problem(about: &str) -> Value {
+    json!({ "description": about, "content": { "application/problem+json": { "schema": reference("Problem") } } })
+}
+
+fn query_parameter(name: &str, ty: &str, required: bool, about: &str) -> Value {
+    let minimum = if ty == "integer" { json!(0) } else { Value::Null };
+    let mut schema = json!({ "type": ty });
+    if !minimum.is_null() {
+        schema["minimum"] = minimum;
+    }
+    json!({ "name": name, "in": "query", "required": required, "description": about, "schema": schema })
+}
+
+fn sql_answers() -> Value {
+    let object = json!({ "type": "object", "additionalProperties": true });
+    json!({
+        "200": { "description": "The rows, streamed", "content": {
+            "application/x-ndjson": { "schema": { "type": "string", "description": "one JSON object a line" } },
+            "application/json": { "schema": { "type": "array", "items": object } },
+            "text/csv": { "schema": { "type": "string" } },
+            "application/vnd.apache.arrow.stream": { "schema": { "type": "string", "contentEncoding": "binary" } },
+        }},
+        "400": problem("Wrong request or query; position, line and column say where"),
+        "403": problem("Not allowed: a statement that writes, or a request from another site"),
+        "406": problem("No such format"),
+        "413": problem("Query text over 1 MiB"),
+        "422": problem("Memory or row limit"),
+        "429": problem("Too many queries at once"),
+        "504": problem("Timeout"),
+    })
+}
+
+fn post_sql() -> Value {
+    json!({
+        "summary": "Ask",
+        "requestBody": { "required": true, "content": { "application/json": { "schema": {
+            "type": "object",
+            "required": ["query"],
+            "additionalProperties": false,
+            "properties": {
+                "query": { "type": "string", "description": "one SELECT, WITH, VALUES or EXPLAIN" },
+                "timeout_ms": { "type": "integer", "minimum": 0, "description": "30,000 unless given; capped at 600,000" },
+                "limit": { "type": "integer", "minimum": 0, "description": "cuts the answer after this many rows" },
+            },
+        }}}},
+        "responses": sql_answers(),
+    })
+}
+
+fn get_sql() -> Value {
+    json!({
+        "summary": "Ask, from a script",
+        "parameters": [
+            query_parameter("query", "string", true, "one SELECT, WITH, VALUES or EXPLAIN"),
+            query_parameter("timeout_ms", "integer", false, "30,000 unless given; capped at 600,000"),
+            query_parameter("limit", "integer", false, "cuts the answer after this many rows"),
+        ],
+        "responses": sql_answers(),
+    })
+}
+
+fn stream() -> Value {
+    json!({
+        "summary": "New rows of a query as they arrive",
+        "description": "One event a row, its data the row's JSON object. The event `lost` says how many rows this reader was \
+            too slow for so far; `failed` is the last event and carries the problem.",
+        "parameters": [query_parameter("query", "string", true, "columns, expressions and WHERE over one table or requests")],
+        "responses": {
+            "200": { "description": "Server-sent events", "content": { "text/event-stream": { "schema": { "type": "string" } } } },
+            "400": problem("Wrong query, or one that cannot be followed"),
+            "429": problem("Too many followers"),
+        },
+    })
+}
+
+fn table() -> Value {
+    json!({
+        "type": "object",
+        "required": ["name", "about", "columns"],
+        "properties": {
+            "name": { "type": "string" },
+            "about": { "type": "string" },
+            "columns": { "type": "array", "items": {
+                "type": "object",
+                "required": ["name", "type", "unit", "meaning"],
+                "properties": {
+                    "name": { "type": "string" },
+                    "type": { "type": "string" },
+                    "unit": { "type": ["string", "null"] },
+                    "meaning": { "type": "string" },
+                },
+            }},
+        },
+    })
+}
+
+fn problem_schema() -> Value {
+    json!({
+        "type": "object",
+        "required": ["title", "status", "detail", "hint"],
+        "properties": {
+            "title": { "type": "string" },
+            "status": { "type": "integer" },
+            "detail": { "type": "string" },
+            "hint": { "type": ["string", "null"] },
+            "position": { "type": "integer", "description": "character of the query, from 1" },
+            "line": { "type": "integer" },
+            "column": { "type": "integer" },
+        },
+    })
+}
