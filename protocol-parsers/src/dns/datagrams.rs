@@ -21,6 +21,9 @@ impl Datagrams {
 impl Parser for Datagrams {
     fn bytes(&mut self, segment: Segment<'_>, out: &mut dyn Output) {
         let wire_bytes = segment.bytes.len() as u64;
+        if wire_bytes == 0 {
+            return;
+        }
         let arrival = Arrival {
             bytes: segment.bytes,
             wire_bytes,
@@ -38,7 +41,9 @@ impl Parser for Datagrams {
     }
 
     fn unseen(&mut self, _: Flow, len: u64, _: Moment, out: &mut dyn Output) {
-        out.skipped(Skipped::Gap, 0, len);
+        if len > 0 {
+            out.skipped(Skipped::Gap, 0, len);
+        }
     }
 
     fn end(&mut self, _: Flow, _: Moment, _: &mut dyn Output) {}

@@ -6,6 +6,7 @@
 
 mod datagrams;
 mod detect;
+mod dnssec;
 mod frame;
 mod name;
 mod names;

@@ -1,7 +1,7 @@
 //! The answer section as JSON: a list of `{name, type, ttl, data}`.
 //!
-//! In: a message. Out: its answers, with each record's data in presentation format: the common types by this module (names
-//! without their final dot), the others by hickory-proto, and what neither can read as `\# length hex` (RFC 3597 section 5).
+//! In: a message. Out: its answers, with each record's data in presentation format: the common types by this module and DNSSEC's by `dnssec`
+//! (names without their final dot), the others by hickory-proto, and what neither can read as `\# length hex` (RFC 3597 section 5).
 
 use std::io::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -10,7 +10,7 @@ use hickory_proto::rr::{RData, RecordType};
 use hickory_proto::serialize::binary::{BinDecoder, Restrict};
 
 use super::frame::{Message, Record};
-use super::{name, names};
+use super::{dnssec, name, names};
 use crate::json;
 
 /// The answers of one or more messages.
@@ -89,6 +89,10 @@ const OPT: u16 = 41;
 fn data(message: &[u8], record: &Record) -> Vec<u8> {
     let mut out = Vec::new();
     if common(message, record, &mut out).is_some() {
+        return out;
+    }
+    out.clear();
+    if dnssec::write(message, record.record_type, record.data, &mut out).is_some() {
         return out;
     }
     if let Some(text) = rarer(message, record) {

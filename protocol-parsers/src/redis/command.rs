@@ -42,11 +42,6 @@ impl Command {
         self.key.then(|| &self.text[self.word_bytes + self.args_bytes..])
     }
 
-    /// Whether the first argument is this word, in any case.
-    pub fn first_argument_is(&self, word: &str) -> bool {
-        self.argument_is(0, word)
-    }
-
     /// Whether an argument is this word, in any case. Only for arguments before which there are none with quotes or commas.
     pub fn argument_is(&self, index: usize, word: &str) -> bool {
         let list = self.args().strip_prefix(b"[").unwrap_or_default();

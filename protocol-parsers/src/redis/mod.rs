@@ -14,6 +14,7 @@ mod pair;
 mod parser;
 mod render;
 mod reply;
+mod replying;
 mod subscribe;
 mod table;
 #[cfg(test)]

@@ -6,22 +6,14 @@
 use super::command::{Command, Commands, Hole, Seen};
 use super::pair::{Answer, Expect, Queue, Waiting, emit};
 use super::reply::{Kind, Replies};
-use super::subscribe::{Subscriptions, Topic};
+use super::replying::Replying;
+use super::subscribe::{Gathered, Subscriptions, Topic};
 use crate::{Confidence, Flow, Moment, Output, Parser, Segment, Settings, Skipped, State};
 
 /// So many times in a row what came was neither a command nor a reply: this is another protocol.
 const FALLS_MAX: u32 = 4;
 /// So many bytes were passed over since the last command or reply, looking for the next.
 const PASSED_BYTES_MAX: u64 = 1 << 20;
-
-/// Whether the server answers.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Replying {
-    On,
-    Off,
-    /// Not to the next command.
-    Skip,
-}
 
 #[derive(Debug)]
 pub struct Connection {
@@ -30,12 +22,8 @@ pub struct Connection {
     queue: Queue,
     subscriptions: Subscriptions,
     /// Confirmations of the first waiting command, when it has several.
-    gathered: Vec<u8>,
-    gathered_bytes: u64,
-    gathered_truncated: bool,
+    gathered: Gathered,
     replying: Replying,
-    /// Commands are queued by the server until EXEC.
-    multi: bool,
     monitoring: bool,
     replicating: bool,
     joined: bool,
@@ -62,11 +50,8 @@ impl Connection {
             replies: Replies::new(settings, from_start),
             queue: Queue::default(),
             subscriptions: Subscriptions::new(from_start),
-            gathered: Vec::new(),
-            gathered_bytes: 0,
-            gathered_truncated: false,
-            replying: Replying::On,
-            multi: false,
+            gathered: Gathered::default(),
+            replying: Replying::default(),
             monitoring: false,
             replicating: false,
             joined: !from_start,
@@ -93,7 +78,7 @@ impl Connection {
 
     // ---- commands
 
-    fn to_server(&mut self, bytes: &[u8], at: Moment, out: &mut dyn Output) {
+    fn take_commands(&mut self, bytes: &[u8], at: Moment, out: &mut dyn Output) {
         let mut used = 0;
         while used < bytes.len() && !self.replicating {
             let lost = self.commands.lost;
@@ -119,13 +104,13 @@ impl Connection {
         let mut next = Command::default();
         next.reset(self.queue.buffer());
         let command = std::mem::replace(&mut self.commands.command, next);
-        if command.word() == b"REPLCONF" && command.first_argument_is("ACK") {
+        if command.word() == b"REPLCONF" && command.argument_is(0, "ACK") {
             // only a replica sends this, and never gets an answer
             self.replicating = true;
             self.queue.recycle(command.text);
             return;
         }
-        let answered = self.answered(&command);
+        let answered = self.replying.answers(&command);
         let (expect, replies) = self.expected(&command);
         let mut waiting = Waiting::new(command, expect, replies);
         waiting.confidence = self.confidence();
@@ -136,37 +121,6 @@ impl Connection {
             emit(&waiting, None, false, out);
             self.queue.recycle(waiting.command.text);
         }
-    }
-
-    /// Whether the server answers this command; follows CLIENT REPLY.
-    fn answered(&mut self, command: &Command) -> bool {
-        match command.word() {
-            b"MULTI" => self.multi = true,
-            b"EXEC" | b"DISCARD" => self.multi = false,
-            b"RESET" => {
-                self.multi = false;
-                self.replying = Replying::On;
-            }
-            b"CLIENT" if !self.multi && command.first_argument_is("REPLY") => {
-                if command.argument_is(1, "ON") {
-                    self.replying = Replying::On;
-                } else if command.argument_is(1, "OFF") {
-                    self.replying = Replying::Off;
-                    return false;
-                } else if command.argument_is(1, "SKIP") {
-                    if self.replying == Replying::On {
-                        self.replying = Replying::Skip;
-                    }
-                    return false;
-                }
-            }
-            _ => {}
-        }
-        if self.replying == Replying::Skip {
-            self.replying = Replying::On;
-            return false;
-        }
-        self.replying == Replying::On
     }
 
     fn expected(&self, command: &Command) -> (Expect, u64) {
@@ -183,7 +137,7 @@ impl Connection {
 
     // ---- replies
 
-    fn to_client(&mut self, bytes: &[u8], at: Moment, out: &mut dyn Output) {
+    fn take_replies(&mut self, bytes: &[u8], at: Moment, out: &mut dyn Output) {
         let mut used = 0;
         while used < bytes.len() && !self.replicating {
             if self.dump_begins(bytes[used], at, out) {
@@ -249,12 +203,11 @@ impl Connection {
             Topic::Other if self.monitoring && is_monitor_line(&reply.kind, &self.replies.render.text) => return,
             Topic::Other => {}
         }
-        if self.replying == Replying::Off && front.is_none() {
-            // the server did not obey
-            self.replying = Replying::On;
+        if front.is_none() {
+            self.replying.answered_unasked();
         }
         let Some(expect) = front else { return };
-        if expect == Expect::AllConfirmations && self.gathered_bytes > 0 && reply.kind != Some(Kind::Error) {
+        if expect == Expect::AllConfirmations && self.gathered.bytes > 0 && reply.kind != Some(Kind::Error) {
             // that command has had all its confirmations, and this is the next command's reply
             self.finish_confirmations(at.mono_ns, out);
             return self.reply(at, out);
@@ -301,19 +254,19 @@ impl Connection {
         let reply = self.replies.reply;
         let remaining = self.subscriptions.confirmed(&reply);
         let Some(front) = self.queue.front() else { return };
-        if front.expect == Expect::AllConfirmations && self.gathered_bytes == 0 {
+        if front.expect == Expect::AllConfirmations && self.gathered.bytes == 0 {
             front.replies = remaining + 1;
         }
         front.replies -= 1;
         let last = front.replies == 0 || (reply.second_is_null && front.expect == Expect::AllConfirmations);
         let silent = front.silent;
-        if last && self.gathered_bytes == 0 {
+        if last && self.gathered.bytes == 0 {
             return self.answer_confirmed(reply.kind, at, out);
         }
         if !silent {
-            self.gather();
+            self.gathered.add(&self.replies.render, self.body_bytes_max);
         }
-        self.gathered_bytes += reply.bytes;
+        self.gathered.bytes += reply.bytes;
         if last {
             self.finish_confirmations(at.mono_ns, out);
         }
@@ -327,26 +280,14 @@ impl Connection {
         self.answer(kind, at, out);
     }
 
-    fn gather(&mut self) {
-        let text = &self.replies.render.text;
-        if self.gathered.len() + text.len() >= self.body_bytes_max {
-            self.gathered_truncated = true;
-            return;
-        }
-        self.gathered.push(if self.gathered.is_empty() { b'[' } else { b',' });
-        self.gathered.extend_from_slice(text);
-        self.gathered_truncated |= self.replies.render.truncated;
-    }
-
     fn finish_confirmations(&mut self, ended_ns: u64, out: &mut dyn Output) {
-        self.gathered.push(b']');
-        let gathered = std::mem::take(&mut self.gathered);
+        let gathered = std::mem::take(&mut self.gathered).finish();
         let answer = Answer {
             kind: Some(self.replies.reply.kind.filter(|k| *k == Kind::Push).unwrap_or(Kind::Array)),
-            text: &gathered,
-            bytes: Some(std::mem::take(&mut self.gathered_bytes)),
+            text: &gathered.text,
+            bytes: Some(gathered.bytes),
             ended_ns: Some(ended_ns),
-            truncated: std::mem::take(&mut self.gathered_truncated),
+            truncated: gathered.truncated,
             gap_before: std::mem::take(&mut self.gap_to_client),
         };
         if let Some(waiting) = self.queue.pop() {
@@ -402,8 +343,7 @@ impl Connection {
             emit(&waiting, None, broken, out);
             self.queue.recycle(waiting.command.text);
         }
-        self.gathered.clear();
-        self.gathered_bytes = 0;
+        self.gathered = Gathered::default();
     }
 
     fn commands_unseen(&mut self, len: u64, at: Moment, out: &mut dyn Output) {
@@ -473,8 +413,8 @@ impl Parser for Connection {
         }
         self.turn(segment.flow, out);
         match segment.flow {
-            Flow::ToServer => self.to_server(segment.bytes, segment.at, out),
-            Flow::ToClient => self.to_client(segment.bytes, segment.at, out),
+            Flow::ToServer => self.take_commands(segment.bytes, segment.at, out),
+            Flow::ToClient => self.take_replies(segment.bytes, segment.at, out),
         }
     }
 
@@ -523,6 +463,6 @@ impl Parser for Connection {
     }
 
     fn heap_bytes(&self) -> usize {
-        self.commands.heap_bytes() + self.replies.heap_bytes() + self.queue.heap_bytes() + self.gathered.capacity()
+        self.commands.heap_bytes() + self.replies.heap_bytes() + self.queue.heap_bytes() + self.gathered.text.capacity()
     }
 }

@@ -1,5 +1,6 @@
 //! What arrays and pushes mean to a client that has subscriptions.
 
+use super::render::Render;
 use super::reply::{Kind, Reply};
 
 /// What a reply is about.
@@ -72,5 +73,33 @@ fn kind(topic: &[u8]) -> Option<usize> {
         b"psubscribe" | b"punsubscribe" => Some(1),
         b"ssubscribe" | b"sunsubscribe" => Some(2),
         _ => None,
+    }
+}
+
+/// The confirmations of one command, as a list.
+#[derive(Debug, Default)]
+pub struct Gathered {
+    pub text: Vec<u8>,
+    /// On the connection.
+    pub bytes: u64,
+    pub truncated: bool,
+}
+
+impl Gathered {
+    /// Adds a confirmation, as long as there is less text than `bytes_max`.
+    pub fn add(&mut self, confirmation: &Render, bytes_max: usize) {
+        if self.text.len() + confirmation.text.len() >= bytes_max {
+            self.truncated = true;
+            return;
+        }
+        self.text.push(if self.text.is_empty() { b'[' } else { b',' });
+        self.text.extend_from_slice(&confirmation.text);
+        self.truncated |= confirmation.truncated;
+    }
+
+    /// The whole list.
+    pub fn finish(mut self) -> Self {
+        self.text.extend_from_slice(if self.text.is_empty() { b"[]" } else { b"]" });
+        self
     }
 }

@@ -43,6 +43,22 @@ fn rarer_types() {
 }
 
 #[test]
+fn signed_zones() {
+    check_data(43, "DS", b"\x30\x39\x08\x02\xab\xcd", "12345 8 2 abcd");
+    check_data(48, "DNSKEY", b"\x01\x01\x03\x08foo", "257 3 8 Zm9v");
+    let fixed = b"\0\x01\x08\x02\0\0\x0e\x10\0\0\0\x02\0\0\0\x01\x30\x39".as_slice();
+    check_data(46, "RRSIG", &[fixed, &name("a.test"), b"foo"].concat(), "A 8 2 3600 2 1 12345 a.test Zm9v");
+    check_data(
+        47,
+        "NSEC",
+        &[name("b.test").as_slice(), b"\0\x06\x40\x01\0\0\0\x03\x01\x01\x40"].concat(),
+        "b.test A MX RRSIG NSEC CAA",
+    );
+    check_data(50, "NSEC3", b"\x01\0\0\x0a\x02\xaa\xbb\x02fo\0\x01\x40", "1 0 10 aabb CPNG A");
+    check_data(51, "NSEC3PARAM", b"\x01\0\0\0\0", "1 0 0 -");
+}
+
+#[test]
 fn what_cannot_be_read_is_hexadecimal() {
     check_data(1, "A", &[1, 2, 3], r"\\# 3 010203");
     check_data(1, "A", &[], r"\\# 0");
