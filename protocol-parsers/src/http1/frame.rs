@@ -3,8 +3,9 @@
 //! In: bytes in any portions. Out: events, in order. Holds an incomplete head and nothing else: bodies pass through.
 //! Does not know which response belongs to which request; who does says how a body is framed.
 
+use super::chunk::{self, CHUNK_START, Chunk};
 use super::head::Head;
-use super::limits::{CHUNK_LINE_BYTES_MAX, HEAD_BYTES_MAX, MALFORMED_BYTES_MAX, START_LINE_BYTES_MAX, TRAILER_BYTES_MAX};
+use super::limits::{HEAD_BYTES_MAX, MALFORMED_BYTES_MAX, START_LINE_BYTES_MAX};
 use super::line;
 use super::message::Message;
 use crate::{Flow, Moment, Skipped};
@@ -45,26 +46,6 @@ enum Phase {
     UntilEnd,
 }
 
-/// Place in a chunked body (RFC 9112, section 7.1).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Chunk {
-    Size {
-        value: u64,
-        digits: u32,
-        line_bytes: usize,
-        extension: bool,
-    },
-    Data(u64),
-    DataEnd,
-    /// `text_bytes` of the current line, line end not counted.
-    Trailer {
-        text_bytes: usize,
-        total_bytes: usize,
-    },
-}
-
-const CHUNK_START: Chunk = Chunk::Size { value: 0, digits: 0, line_bytes: 0, extension: false };
-
 /// The search for a start line.
 #[derive(Debug)]
 struct Search {
@@ -100,6 +81,8 @@ pub struct Reader {
     /// Bytes of the current message so far.
     pub bytes: u64,
     gap: bool,
+    /// A start line may come in place of the body.
+    doubted: bool,
     /// Once a message was found.
     found: bool,
     /// What comes is not HTTP, or comes from the other end.
@@ -121,6 +104,7 @@ impl Reader {
             last: Moment::default(),
             bytes: 0,
             gap: false,
+            doubted: false,
             found: false,
             misfit: false,
         }
@@ -174,6 +158,9 @@ impl Reader {
 
     /// The next event; `None` when all of `rest` is consumed.
     pub fn next<'a>(&mut self, rest: &mut &'a [u8], at: Moment) -> Option<Event<'a>> {
+        if self.doubted {
+            return self.doubted_body(rest, at);
+        }
         let before = rest.len();
         let in_message = !matches!(self.phase, Phase::Start);
         let event = match self.phase {
@@ -350,7 +337,7 @@ impl Reader {
         }
         while let [byte, after @ ..] = *rest {
             let next = match chunk {
-                Chunk::Size { .. } => chunk_size(chunk, *byte),
+                Chunk::Size { .. } => chunk::size(chunk, *byte),
                 Chunk::DataEnd if *byte == b'\r' => Ok(chunk),
                 Chunk::DataEnd if *byte == b'\n' => Ok(CHUNK_START),
                 Chunk::DataEnd | Chunk::Data(_) => Err(Skipped::Malformed),
@@ -358,7 +345,7 @@ impl Reader {
                     *rest = after;
                     return self.ended();
                 }
-                Chunk::Trailer { text_bytes, total_bytes } => trailer(text_bytes, total_bytes, *byte),
+                Chunk::Trailer { text_bytes, total_bytes } => chunk::trailer(text_bytes, total_bytes, *byte),
             };
             chunk = match next {
                 Ok(next) => next,
@@ -373,14 +360,50 @@ impl Reader {
         None
     }
 
-    /// Whether no byte of a body has come, of a body that has any.
-    pub fn body_is_untouched(&self) -> bool {
-        matches!(self.phase, Phase::Length(1..)) || self.phase == Phase::Chunk(CHUNK_START)
+    /// The body that comes next may be left out: a start line in its place begins the next message.
+    pub fn doubt_body(&mut self) {
+        self.doubted = matches!(self.phase, Phase::Length(1..)) || self.phase == Phase::Chunk(CHUNK_START);
     }
 
-    /// Whether `bytes` begin with a whole start line.
-    pub fn is_start(&self, bytes: &[u8]) -> bool {
-        memchr::memchr(b'\n', bytes).is_some_and(|end| line::complete(self.flow, &bytes[..=end]).is_some())
+    /// Decides by its first line whether the body comes or the next message.
+    fn doubted_body<'a>(&mut self, rest: &mut &'a [u8], at: Moment) -> Option<Event<'a>> {
+        if rest.is_empty() {
+            return None;
+        }
+        if self.head.bytes.is_empty() {
+            self.first = at;
+        }
+        let line_end = memchr::memchr(b'\n', rest).map(|end| end + 1);
+        let line = &rest[..line_end.unwrap_or(rest.len()).min(START_LINE_BYTES_MAX - self.head.bytes.len())];
+        *rest = &rest[line.len()..];
+        self.head.bytes.extend_from_slice(line);
+        let held = &self.head.bytes;
+        // a text may look like a start line; that has no other spaces
+        let spaces = held.iter().filter(|&&b| b == b' ').count();
+        if line_end.is_some() && spaces == 2 && line::complete(self.flow, held).is_some() {
+            self.doubted = false;
+            self.phase = Phase::Start;
+            self.last = at;
+            self.line(&[]);
+        } else if line_end.is_some() || held.len() == START_LINE_BYTES_MAX || !line::possible(self.flow, held) {
+            self.trust_body(at);
+        }
+        self.next(rest, at)
+    }
+
+    /// The body comes after all, and what is held of it goes its way. Its message is told already.
+    fn trust_body(&mut self, at: Moment) {
+        if !std::mem::take(&mut self.doubted) {
+            return;
+        }
+        let held = std::mem::take(&mut self.head.bytes);
+        let (mut rest, mut skipped) = (held.as_slice(), 0);
+        while let Some(event) = self.next(&mut rest, at) {
+            if let Event::Skipped { bytes, .. } = event {
+                skipped += bytes;
+            }
+        }
+        self.search.untold += skipped;
     }
 
     /// The body is not sent after all.
@@ -390,6 +413,7 @@ impl Reader {
 
     /// `len` bytes were not seen. Answers how many of them are body for certain.
     pub fn hole(&mut self, len: u64, at: Moment) -> u64 {
+        self.trust_body(at);
         let absorbed = match &mut self.phase {
             Phase::Length(left) => {
                 let n = len.min(*left);
@@ -432,6 +456,9 @@ impl Reader {
 
     /// Gives up what is incomplete.
     fn abandon(&mut self, why: Skipped) -> Option<Event<'static>> {
+        if std::mem::take(&mut self.doubted) {
+            self.head.clear();
+        }
         match std::mem::replace(&mut self.phase, Phase::Start) {
             Phase::Start | Phase::Headers => {
                 let bytes = self.head.bytes.len() as u64 + self.head.cut_bytes;
@@ -453,35 +480,4 @@ fn take<'a>(rest: &mut &'a [u8], most: u64) -> &'a [u8] {
 
 fn some_body(body: &[u8]) -> Option<Event<'_>> {
     (!body.is_empty()).then_some(Event::Body(body))
-}
-
-fn chunk_size(chunk: Chunk, byte: u8) -> Result<Chunk, Skipped> {
-    let Chunk::Size { value, digits, line_bytes, extension } = chunk else { return Ok(chunk) };
-    if line_bytes == CHUNK_LINE_BYTES_MAX {
-        return Err(Skipped::OverLimit);
-    }
-    let line_bytes = line_bytes + 1;
-    match (byte, char::from(byte).to_digit(16)) {
-        (b'\n', _) if digits == 0 => Err(Skipped::Malformed),
-        (b'\n', _) if value == 0 => Ok(Chunk::Trailer { text_bytes: 0, total_bytes: 0 }),
-        (b'\n', _) => Ok(Chunk::Data(value)),
-        _ if extension => Ok(Chunk::Size { value, digits, line_bytes, extension }),
-        (_, Some(digit)) if value >> 60 == 0 => {
-            Ok(Chunk::Size { value: value << 4 | u64::from(digit), digits: digits + 1, line_bytes, extension })
-        }
-        (b'\r' | b' ' | b'\t' | b';', _) if digits > 0 => Ok(Chunk::Size { value, digits, line_bytes, extension: true }),
-        _ => Err(Skipped::Malformed),
-    }
-}
-
-fn trailer(text_bytes: usize, total_bytes: usize, byte: u8) -> Result<Chunk, Skipped> {
-    if total_bytes == TRAILER_BYTES_MAX {
-        return Err(Skipped::OverLimit);
-    }
-    let text_bytes = match byte {
-        b'\n' => 0,
-        b'\r' => text_bytes,
-        _ => text_bytes + 1,
-    };
-    Ok(Chunk::Trailer { text_bytes, total_bytes: total_bytes + 1 })
 }

@@ -8,6 +8,7 @@
 //! | `line` | start lines |
 //! | `head` | headers: where they are, how long the body is, their JSON |
 //! | `frame` | one direction: heads, bodies, chunks, and finding the way back after a loss |
+//! | `chunk` | place in a chunked body |
 //! | `body` | content codings |
 //! | `message` | one message as far as it was received |
 //! | `pair` | which response belongs to which request |
@@ -18,6 +19,7 @@
 //! Deliberately does not parse what follows an upgrade or CONNECT, and does not merge trailers into the headers.
 
 mod body;
+mod chunk;
 mod detect;
 mod frame;
 mod head;

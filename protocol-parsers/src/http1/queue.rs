@@ -107,13 +107,13 @@ impl Queue {
         Some(last.kind)
     }
 
-    /// Notes the size so far of the request that is being received, which is answered before its end.
-    pub fn measure(&mut self, bytes: u64, last_ns: u64) {
-        let asks = self.refused_body();
+    /// Notes the size so far of the request that is being received, which is answered before its end; a body
+    /// that is `refused` is not cut.
+    pub fn measure(&mut self, bytes: u64, last_ns: u64, refused: bool) {
         if let Some(request) = self.receiving() {
             request.bytes = bytes;
             request.last_ns = last_ns;
-            request.body_cut |= !asks;
+            request.body_cut |= !refused;
         }
     }
 
@@ -140,7 +140,7 @@ impl Queue {
     }
 
     /// Whether the request being received asked whether to send its body and was not told to.
-    pub fn refused_body(&self) -> bool {
+    pub fn awaits_agreement(&self) -> bool {
         self.receiving && self.waiting.back().is_some_and(|w| w.asks && w.request.as_ref().is_none_or(|r| r.body_bytes == 0))
     }
 
