@@ -61,7 +61,6 @@ pub struct Connection {
     pub local: Endpoint,
     pub remote: Endpoint,
     pub host: Option<HostSocket>,
-    pub from_start: bool,
     pub opened_ns: Option<u64>,
     pub last_ns: u64,
     /// When `connections` last had a row of it.
@@ -95,7 +94,6 @@ impl Connection {
             local: opened.local.clone(),
             remote: opened.remote.clone(),
             host: opened.host,
-            from_start: opened.from_start,
             opened_ns: opened.from_start.then_some(opened.at_ns),
             last_ns: opened.at_ns,
             reported_ns: opened.at_ns,

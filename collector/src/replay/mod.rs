@@ -20,6 +20,8 @@ mod pcap;
 mod pcapng;
 mod pieces;
 mod reasons;
+pub mod recording;
+mod rows;
 mod sink;
 mod table;
 mod tcp;
@@ -34,6 +36,8 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::connect::event::Consumer;
+
+pub use rows::rows;
 
 use capture::{Capture, Damage, Packet, Stop};
 use cut::Cut;
@@ -123,7 +127,7 @@ fn read(input: impl Read, consumer: &mut dyn Consumer, summary: &mut Summary) ->
     let capture = match format {
         Format::Pcap(magic) => Capture::Pcap(Pcap::open(window, magic)?),
         Format::Pcapng => Capture::Pcapng(Pcapng::open(window)),
-        Format::Recording => return Err(Stop::damaged(0, "it is a recording of earshot, which this version does not read")),
+        Format::Recording => return recording::read(window, consumer, summary),
     };
     read_packets(capture, consumer, summary)
 }

@@ -104,10 +104,12 @@ pub unsafe fn one(work: &mut Scratch, from: u64, wanted: u64) {
     }
 }
 
-/// A vector, or more bytes than one record holds, or none.
+/// A vector, or more bytes than one record holds, or none. The place to work in is looked up again after the loop, whose
+/// steps change it behind the compiler's back.
 #[inline(always)]
-pub unsafe fn gather(work: &mut Scratch, direction: u64, buffer: &UserBuffer) {
+pub unsafe fn gather(direction: u64, buffer: &UserBuffer) {
     unsafe {
+        let Some(work) = scratch(direction) else { return };
         if buffer.count == 0 {
             work.transfer.entry = buffer.at;
             work.transfer.entries = (buffer.at != 0) as u64;
@@ -117,6 +119,7 @@ pub unsafe fn gather(work: &mut Scratch, direction: u64, buffer: &UserBuffer) {
         }
         let mut way = direction;
         helpers::bpf_loop(STEPS_MAX, step as *mut core::ffi::c_void, (&raw mut way).cast(), 0);
+        let Some(work) = scratch(direction) else { return };
         // what is left was not wanted or could not be had: it is told by its size
         let (filled, left) = (work.transfer.filled, work.transfer.left);
         if filled > 0 || left > 0 {

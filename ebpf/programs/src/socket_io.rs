@@ -127,9 +127,10 @@ unsafe fn transfer(ctx: &BtfTracePointContext, direction_: u8) {
                 // a datagram may be longer than the buffer it was received into
                 copy::one(work, b.at, smaller(wanted, b.len));
             }
-            Some(b) => copy::gather(work, direction_ as u64, &b),
-            None => copy::gather(work, direction_ as u64, &UserBuffer { at: 0, len: 0, count: 0, name: 0 }),
+            Some(b) => copy::gather(direction_ as u64, &b),
+            None => copy::gather(direction_ as u64, &UserBuffer { at: 0, len: 0, count: 0, name: 0 }),
         }
+        let Some(work) = copy::scratch(direction_ as u64) else { return };
         let count = if work.transfer.lost == 0 { &mut counters.copied } else { &mut counters.ring_full };
         count.events += 1;
         count.bytes += len;

@@ -1,0 +1,145 @@
+//! The command line. What a flag means is its help text; what it defaults to is in `config`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand};
+
+use crate::output::FormatArg;
+
+/// earshot shows what the programs on this machine say to each other, with no change to any of them.
+#[derive(Parser)]
+#[command(name = "earshot", version, arg_required_else_help = true, after_help = "Example:
+  earshot run &
+  earshot sql \"SELECT time, operation, target, status, latency_ns FROM requests ORDER BY time DESC LIMIT 10\"")]
+pub struct Args {
+    /// What to tell on standard error: error, warn, info, debug or trace, or a filter such as 'warn,collector=debug'.
+    #[arg(long, global = true, env = "EARSHOT_LOG", default_value = "warn")]
+    pub log: String,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    Run(RunArgs),
+    Replay(ReplayArgs),
+    Record(RecordArgs),
+    Sql(SqlArgs),
+    Doctor(DoctorArgs),
+    Tables(TablesArgs),
+}
+
+/// Capture this host's traffic and answer SQL over it, by HTTP, a page and PostgreSQL's protocol.
+#[derive(ClapArgs)]
+#[command(after_help = "Prints 'earshot ready: URL' when every probe is attached. Ends with SIGTERM or Ctrl-C and keeps its rows.
+
+Example:
+  earshot run --data-dir /var/lib/earshot
+  earshot run --listen 0.0.0.0:7117 --token-file /etc/earshot/token")]
+pub struct RunArgs {
+    /// Address of the API and the page [default: 127.0.0.1:7117]
+    #[arg(long)]
+    pub listen: Option<SocketAddr>,
+    /// Address for PostgreSQL clients [default: 127.0.0.1:7118]
+    #[arg(long)]
+    pub pg_listen: Option<SocketAddr>,
+    /// Folder that rows are kept in between two runs [default: /var/lib/earshot; for others than root in their home]
+    #[arg(long)]
+    pub data_dir: Option<PathBuf>,
+    /// Configuration file (TOML); flags win over it
+    #[arg(long)]
+    pub config: Option<PathBuf>,
+    /// Serve what is stored; capture nothing. Needs no privileges
+    #[arg(long)]
+    pub no_probes: bool,
+    /// File whose first line every request must bring as a bearer token; needed to listen on more than loopback
+    #[arg(long)]
+    pub token_file: Option<PathBuf>,
+    /// Memory for rows, in MiB; the oldest go first [default: 512]
+    #[arg(long)]
+    pub memory_mib: Option<usize>,
+    /// Print the configuration as it will be used, and end
+    #[arg(long)]
+    pub print_config: bool,
+}
+
+/// Read captures (pcap, pcapng, or earshot's own recordings) as if they happened here.
+#[derive(ClapArgs)]
+#[command(after_help = "Needs no privileges. Exits with 3 when a file is damaged; what stands before the damage is used.
+
+Example:
+  earshot replay capture.pcap --sql \"SELECT req_method, req_path, resp_status FROM http_events\"")]
+pub struct ReplayArgs {
+    /// Capture files, in the order in which they happened
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// Query to run on the result
+    #[arg(long)]
+    pub sql: Option<String>,
+    /// Keep the result open to queries, like 'run'
+    #[arg(long)]
+    pub serve: bool,
+    /// Address for --serve
+    #[arg(long, default_value = "127.0.0.1:7117", requires = "serve")]
+    pub listen: SocketAddr,
+    #[command(flatten)]
+    pub format: FormatArg,
+}
+
+/// Write raw kernel events to a file that 'replay' reads.
+#[derive(ClapArgs)]
+#[command(after_help = "Ends with Ctrl-C or after --seconds. The file holds what the traced programs said: keep it safe.
+
+Example:
+  earshot record incident.earshot --seconds 30")]
+pub struct RecordArgs {
+    /// File to write; must not exist
+    pub file: PathBuf,
+    /// End after this many seconds
+    #[arg(long)]
+    pub seconds: Option<u64>,
+}
+
+/// Ask a running earshot.
+#[derive(ClapArgs)]
+#[command(after_help = "Example:
+  earshot sql \"SELECT query_name, query_type, rcode FROM dns_events ORDER BY time DESC LIMIT 20\"
+  earshot sql --follow \"SELECT req_path, resp_status FROM http_events WHERE resp_status >= 500\"")]
+pub struct SqlArgs {
+    /// The query; '-' reads it from standard input
+    pub query: String,
+    /// Where earshot runs
+    #[arg(long, env = "EARSHOT_URL", default_value = "http://127.0.0.1:7117")]
+    pub url: String,
+    /// Token, when that earshot wants one
+    #[arg(long, env = "EARSHOT_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+    /// Ask again every so many seconds
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2", conflicts_with = "follow")]
+    pub watch: Option<f64>,
+    /// Print new rows as they arrive, one JSON object a line (a query over one table)
+    #[arg(long)]
+    pub follow: bool,
+    #[command(flatten)]
+    pub format: FormatArg,
+}
+
+/// What this kernel, these privileges and these settings allow, and what to do about the rest.
+#[derive(ClapArgs)]
+#[command(after_help = "Exits with 0 when capture works here, else with 1.
+
+Example:
+  sudo earshot doctor")]
+pub struct DoctorArgs {}
+
+/// The tables, or one table's columns with types, units and meanings.
+#[derive(ClapArgs)]
+#[command(after_help = "Example:
+  earshot tables http_events")]
+pub struct TablesArgs {
+    /// A table's name
+    pub name: Option<String>,
+    #[command(flatten)]
+    pub format: FormatArg,
+}

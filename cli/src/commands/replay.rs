@@ -1,0 +1,81 @@
+//! `earshot replay`: capture files through the same reassembly and parsers as live traffic.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use anyhow::Context as _;
+use collector::connect::Context;
+use collector::kernel::Clock;
+use collector::replay::{ReplayError, rows};
+use query_engine::api::{Server, ServerConfig};
+use query_engine::format;
+use query_engine::sql::{Limits, Query, SqlEngine};
+use query_engine::store::{Store, StoreConfig};
+use tokio::sync::watch;
+
+use super::run::{StoreSink, bind_failure};
+use crate::args::ReplayArgs;
+use crate::exit::{Done, Failure};
+use crate::output::{print, text_rows};
+use crate::{signals, telemetry};
+
+/// Memory for the rows of a replay, in bytes: a capture is asked about as a whole.
+const MEMORY_BYTES_MAX: usize = 8 << 30;
+
+pub fn replay(args: ReplayArgs) -> Done {
+    let store = Store::new(super::all_tables(), StoreConfig { memory_bytes_max: MEMORY_BYTES_MAX, ..StoreConfig::default() });
+    let context = Context {
+        host: Arc::from(&b""[..]),
+        clock: Clock::UNIX,
+        settings: protocol_parsers::Settings::default(),
+        sink: Arc::new(StoreSink(store.clone())),
+        processes: None,
+        ids: Arc::new(AtomicU64::new(1)),
+    };
+    // a damaged file keeps its rows; the damage is told at the end
+    let mut damaged = None;
+    for file in &args.files {
+        match rows(file, context.clone()) {
+            Ok(_) => {}
+            Err(error @ ReplayError::Damaged { .. }) => damaged = Some(error),
+            Err(error) => return Err(Failure::Failed(error.into())),
+        }
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().context("cannot start")?;
+    runtime.block_on(answer(&args, store))?;
+    damaged.map_or(Ok(()), |error| Err(Failure::Damaged(error.into())))
+}
+
+async fn answer(args: &ReplayArgs, store: Arc<Store>) -> Done {
+    let engine = SqlEngine::new(store.clone(), Limits::default()).map_err(anyhow::Error::from)?;
+    match &args.sql {
+        Some(query) => {
+            let stream = engine.query(Query::new(query)).await.map_err(|e| Failure::Failed(super::sql::explained(&e)))?;
+            let mut out = std::io::stdout().lock();
+            format::write(stream, args.format.chosen(), &mut out).await.map_err(anyhow::Error::from)?;
+        }
+        None if !args.serve => {
+            let (names, counts) = super::all_tables()
+                .filter_map(|t| store.stats(t.name).filter(|s| s.rows > 0).map(|s| (Some(t.name.to_owned()), Some(s.rows.to_string()))))
+                .unzip();
+            print(args.format.chosen(), &text_rows(&[("table", names), ("rows", counts)])?)?;
+        }
+        None => {}
+    }
+    if !args.serve {
+        return Ok(());
+    }
+    let ended = signals::asked_to_end();
+    let config = ServerConfig { token: None, metrics: Some(telemetry::metrics()?) };
+    let server = Server::bind(args.listen, config).await.map_err(bind_failure)?;
+    let (stop, stopped) = watch::channel(false);
+    let url = format!("http://{}", server.addr());
+    let ready = server.ready();
+    let serving = tokio::spawn(server.serve(engine, stopped));
+    ready.set();
+    println!("earshot ready: {url}");
+    ended.await?;
+    let _ = stop.send(true);
+    serving.await.context("the API did not stop")?.context("the API ended with an error")?;
+    Ok(())
+}

@@ -1,0 +1,127 @@
+//! Configuration: defaults, then the file, then the flags.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+
+use crate::args::RunArgs;
+
+/// Everything that `earshot run` can be told, with its default.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Address of the API and the page.
+    pub listen: SocketAddr,
+    /// Address for PostgreSQL clients.
+    pub pg_listen: SocketAddr,
+    /// Folder that rows are kept in between two runs.
+    pub data_dir: PathBuf,
+    /// Serve what is stored; capture nothing.
+    pub no_probes: bool,
+    /// File whose first line every request must bring as a bearer token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_file: Option<PathBuf>,
+    /// Memory for rows, in MiB.
+    pub memory_mib: usize,
+    /// Name of this host in the column `host`; the kernel's when empty.
+    pub host: String,
+    /// How much of a body or a large value is kept in a row, in bytes.
+    pub body_bytes_max: usize,
+    /// How much of one argument is kept in a row, in bytes.
+    pub argument_bytes_max: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let parsing = protocol_parsers::Settings::default();
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 7117)),
+            pg_listen: SocketAddr::from(([127, 0, 0, 1], 7118)),
+            data_dir: default_data_dir(),
+            no_probes: false,
+            token_file: None,
+            memory_mib: 512,
+            host: String::new(),
+            body_bytes_max: parsing.body_bytes_max,
+            argument_bytes_max: parsing.argument_bytes_max,
+        }
+    }
+}
+
+fn default_data_dir() -> PathBuf {
+    let root = procfs::process::Process::myself().and_then(|p| p.uid()).is_ok_and(|uid| uid == 0);
+    if root {
+        return PathBuf::from("/var/lib/earshot");
+    }
+    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
+    let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".local/state"));
+    state.or(home).unwrap_or_else(|| PathBuf::from("/var/tmp")).join("earshot")
+}
+
+impl Config {
+    pub fn of(args: &RunArgs) -> anyhow::Result<Self> {
+        let mut config = match &args.config {
+            Some(path) => {
+                let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the configuration {}", path.display()))?;
+                toml::from_str(&text).with_context(|| format!("the configuration {} is wrong", path.display()))?
+            }
+            None => Self::default(),
+        };
+        let Self { listen, pg_listen, data_dir, no_probes, token_file, memory_mib, .. } = &mut config;
+        set(listen, args.listen);
+        set(pg_listen, args.pg_listen);
+        set(data_dir, args.data_dir.clone());
+        set(memory_mib, args.memory_mib);
+        *no_probes |= args.no_probes;
+        if args.token_file.is_some() {
+            token_file.clone_from(&args.token_file);
+        }
+        Ok(config)
+    }
+
+    /// The token, when one is configured. It must not be empty.
+    pub fn token(&self) -> anyhow::Result<Option<String>> {
+        let Some(path) = &self.token_file else { return Ok(None) };
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the token file {}", path.display()))?;
+        let token = text.lines().next().unwrap_or_default().trim().to_owned();
+        anyhow::ensure!(!token.is_empty(), "the token file {} is empty", path.display());
+        Ok(Some(token))
+    }
+
+    pub fn host_name(&self) -> String {
+        if !self.host.is_empty() {
+            return self.host.clone();
+        }
+        std::fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| "localhost".to_owned(), |name| name.trim().to_owned())
+    }
+
+    pub fn parsing(&self) -> protocol_parsers::Settings {
+        protocol_parsers::Settings { body_bytes_max: self.body_bytes_max, argument_bytes_max: self.argument_bytes_max }
+    }
+}
+
+fn set<T>(to: &mut T, from: Option<T>) {
+    if let Some(value) = from {
+        *to = value;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_changes_what_it_names_and_nothing_else() {
+        let config: Config = toml::from_str("memory_mib = 64\nlisten = \"127.0.0.1:9\"").unwrap();
+        assert_eq!((config.memory_mib, config.listen.port(), config.pg_listen.port()), (64, 9, 7118));
+        assert!(toml::from_str::<Config>("no_such_key = 1").is_err());
+    }
+
+    #[test]
+    fn the_printed_configuration_can_be_read_back() {
+        let text = toml::to_string(&Config::default()).unwrap();
+        assert_eq!(toml::from_str::<Config>(&text).unwrap().data_dir, Config::default().data_dir);
+    }
+}

@@ -1,0 +1,43 @@
+//! Capture files straight to rows: the same tracker as for live traffic, with the capture's own time.
+
+use std::path::Path;
+
+use super::{ReplayError, Summary, replay};
+use crate::connect::{Consumer, Context, Event, Tracker};
+
+/// Capture time between two looks at what is overdue.
+const TICK_NS: u64 = 1_000_000_000;
+
+struct Timed {
+    tracker: Tracker,
+    ticked_ns: u64,
+}
+
+impl Consumer for Timed {
+    fn event(&mut self, event: Event<'_>) {
+        let at_ns = match &event {
+            Event::Opened(e) => e.at_ns,
+            Event::Data(e) => e.at.mono_ns,
+            Event::End(e) => e.at.mono_ns,
+            Event::Closed(e) => e.at_ns,
+            Event::Owner(_) => 0,
+        };
+        if at_ns > self.ticked_ns + TICK_NS {
+            self.ticked_ns = at_ns;
+            self.tracker.tick(at_ns);
+        }
+        self.tracker.event(event);
+    }
+
+    fn lost(&mut self, stage: &'static str, reason: &'static str, events: u64, bytes: u64) {
+        self.tracker.lost(stage, reason, events, bytes);
+    }
+}
+
+/// Reads one file and closes what is still open at its end. The rows of what stands before a damage are written as well.
+pub fn rows(path: &Path, context: Context) -> Result<Summary, ReplayError> {
+    let mut timed = Timed { tracker: Tracker::new(context, None), ticked_ns: 0 };
+    let read = replay(path, &mut timed);
+    timed.tracker.finish_all();
+    read
+}
