@@ -135,6 +135,9 @@ fn innermost(error: &DataFusionError) -> &DataFusionError {
     }
 }
 
+/// What DataFusion puts before every table's name.
+const DEFAULT_SCHEMA: &str = "datafusion.public.";
+
 fn first_line(message: &str) -> String {
     message.lines().next().unwrap_or_default().trim_end_matches('.').to_owned()
 }
@@ -149,7 +152,8 @@ fn strip_prefixes(message: &str) -> String {
     ] {
         rest = rest.strip_prefix(prefix).unwrap_or(rest);
     }
-    rest.to_owned()
+    // a query names tables without the catalogue and schema that DataFusion adds
+    rest.replace(DEFAULT_SCHEMA, "")
 }
 
 fn memory_message(message: &str) -> String {

@@ -6,17 +6,14 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::parser::{DFParser, DFParserBuilder, Statement};
-use datafusion::sql::sqlparser::ast::{
-    Expr, Query as SqlQuery, SetExpr, Statement as SqlStatement, Visit, Visitor, visit_relations,
-};
+use datafusion::sql::sqlparser::ast::{Query as SqlQuery, SetExpr, Statement as SqlStatement, Visit, Visitor};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
+use super::breadth;
 use super::error::{SqlError, SqlErrorKind};
-use super::limits::{
-    CUBE_COLUMNS_MAX, EXPRESSION_TOKENS_MAX, NESTING_DEPTH_MAX, QUERY_BYTES_MAX, RELATIONS_MAX, SET_OPERATIONS_MAX,
-};
+use super::limits::{EXPRESSION_TOKENS_MAX, NESTING_DEPTH_MAX, QUERY_BYTES_MAX, SET_OPERATIONS_MAX};
 use super::place::{Place, tokens};
 
 /// The parser counts several levels for one parenthesis.
@@ -36,7 +33,7 @@ pub(super) fn pass(text: &str) -> Result<Statement, SqlError> {
     measure(&tokens, text)?;
     let statement = parse(text)?;
     only_reads(&statement)?;
-    breadth(&statement)?;
+    breadth::check(&statement)?;
     Ok(statement)
 }
 
@@ -137,39 +134,6 @@ fn reads(query: &SqlQuery) -> bool {
     query.visit(&mut Writes).is_continue()
 }
 
-/// What makes a plan large without making the text deep.
-fn breadth(statement: &Statement) -> Result<(), SqlError> {
-    let statement = match statement {
-        Statement::Statement(statement) => statement,
-        Statement::Explain(explain) => return breadth(&explain.statement),
-        _ => return Ok(()),
-    };
-    let mut relations = 0;
-    let _ = visit_relations(statement, |_| {
-        relations += 1;
-        ControlFlow::<()>::Continue(())
-    });
-    if relations > RELATIONS_MAX {
-        return Err(SqlError::wrong(format!("the query names {relations} tables, more than {RELATIONS_MAX}")));
-    }
-    struct Cubes(usize);
-    impl Visitor for Cubes {
-        type Break = ();
-        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-            if let Expr::Cube(sets) = expr {
-                self.0 += sets.len();
-            }
-            ControlFlow::Continue(())
-        }
-    }
-    let mut cubes = Cubes(0);
-    let _ = statement.visit(&mut cubes);
-    if cubes.0 > CUBE_COLUMNS_MAX {
-        return Err(SqlError::wrong(format!("CUBE over {} columns, more than {CUBE_COLUMNS_MAX}", cubes.0)));
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -236,6 +200,10 @@ mod tests {
             format!("SELECT 1 FROM t{}", ", t".repeat(5000)),
             format!("SELECT 1 FROM t{}", " CROSS JOIN t".repeat(5000)),
             format!("SELECT a FROM t GROUP BY CUBE({}a)", "a,".repeat(40)),
+            format!(
+                "WITH c0 AS (SELECT 1){} SELECT 1 FROM c60",
+                (1..=60).map(|i| format!(", c{i} AS (SELECT 1 FROM C{0} a, c{0} b)", i - 1)).collect::<String>()
+            ),
         ];
         for text in deep {
             let error = refused(&text);

@@ -10,11 +10,14 @@ pub const NESTING_DEPTH_MAX: usize = 100;
 pub const EXPRESSION_TOKENS_MAX: usize = 4000;
 /// Tables, views and subqueries that a query may name: each may be a level of the plan.
 pub const RELATIONS_MAX: usize = 200;
+/// The same when each common table expression is written out wherever it is named, which is what the planner does: it can
+/// double the plan at every step.
+pub const RELATIONS_WRITTEN_OUT_MAX: u64 = 1000;
 /// UNION, INTERSECT and EXCEPT in one query.
 pub const SET_OPERATIONS_MAX: usize = 200;
 /// Columns in all CUBEs of a query: each doubles the work.
 pub const CUBE_COLUMNS_MAX: usize = 10;
-/// Nodes of the logical plan, each counted as often as it occurs: common table expressions can double it at every step.
+/// Nodes of the logical plan, each counted as often as it occurs.
 pub const PLAN_NODES_MAX: usize = 10_000;
 /// Stack of a query's thread, in bytes.
 pub const QUERY_STACK_BYTES: usize = 64 << 20;

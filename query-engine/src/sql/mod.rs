@@ -6,6 +6,7 @@
 //! Every query is read-only, goes through the gate before anything of it is planned, runs on threads of its own (the API
 //! stays responsive, deep plans have a deep stack) and ends when its stream is dropped. Knows no HTTP and no JSON.
 
+mod breadth;
 mod engine;
 mod error;
 mod follow;

@@ -32,16 +32,29 @@ impl Place {
 
     /// The first occurrence of an identifier, given as messages show it: `name`, `table.name`, any quotes or case.
     pub fn of_identifier(text: &str, name: &str) -> Option<Self> {
-        let last = name.rsplit('.').next()?.trim_matches(['"', '\'', '`']);
         let tokens = tokens(text).ok()?;
+        // what has dots may be one name between quotes, or a name with those of its table and schema before it
+        let mut name = Some(name.trim_matches(QUOTES));
+        while let Some(part) = name {
+            if let Some(place) = Self::of_name(text, &tokens, part.trim_matches(QUOTES)) {
+                return Some(place);
+            }
+            name = part.split_once('.').map(|(_, rest)| rest);
+        }
+        None
+    }
+
+    fn of_name(text: &str, tokens: &[TokenWithSpan], name: &str) -> Option<Self> {
         let found = tokens.iter().find(|t| match &t.token {
-            Token::Word(word) => word.value.eq_ignore_ascii_case(last),
-            Token::SingleQuotedString(value) => value == last,
+            Token::Word(word) => word.value.eq_ignore_ascii_case(name),
+            Token::SingleQuotedString(value) => value == name,
             _ => false,
         })?;
         Self::at(text, found.span.start.line, found.span.start.column)
     }
 }
+
+const QUOTES: [char; 3] = ['"', '\'', '`'];
 
 pub(super) fn tokens(text: &str) -> Result<Vec<TokenWithSpan>, datafusion::sql::sqlparser::tokenizer::TokenizerError> {
     Tokenizer::new(&GenericDialect {}, text).tokenize_with_location()

@@ -1,12 +1,10 @@
 //! The HTTP API and the PostgreSQL port, as their clients see them.
 
-mod fixture;
-
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fixture::{Echo, echo, engine};
+use crate::fixture::{Echo, echo, engine};
 use query_engine::api::{BindError, Server, ServerConfig};
 use query_engine::pgwire;
 use query_engine::sql::Limits;

@@ -1,10 +1,8 @@
 //! SQL over the store: answers, refusals, limits.
 
-mod fixture;
-
 use std::time::{Duration, Instant};
 
-use fixture::{Echo, echo, engine, ping};
+use crate::fixture::{Echo, echo, engine, ping};
 use query_engine::format::{Format, write};
 use query_engine::sql::{Limits, Query, SqlEngine, SqlError, SqlErrorKind};
 use serde_json::{Value, json};
@@ -64,7 +62,7 @@ async fn queries_of_every_shape() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_view_requests_unites_the_traffic_tables() {
     let e = engine(3, Limits::default());
-    e.store().append(fixture::Ping::TABLE, ping(42));
+    e.store().append(crate::fixture::Ping::TABLE, ping(42));
     let all = rows(&e, "SELECT protocol, operation, target, status, failed FROM requests ORDER BY protocol, target").await;
     assert_eq!(
         all,
@@ -164,6 +162,15 @@ async fn deep_queries_are_refused_and_wide_ones_answered() {
         eprintln!("{:?} {}", started.elapsed(), &query[..60]);
         assert!(started.elapsed() < Duration::from_secs(5), "{}: {:?}", &query[..60], started.elapsed());
     }
+    let doubled = format!(
+        "WITH c0 AS (SELECT code FROM echo_events){} SELECT count(*) AS n FROM c8",
+        (1..=8)
+            .map(|i| format!(", c{i} AS (SELECT a.code FROM c{0} a UNION ALL SELECT b.code FROM c{0} b)", i - 1))
+            .collect::<String>()
+    );
+    let started = Instant::now();
+    assert_eq!(rows(&e, &doubled).await, [json!({"n": 3 * 256})]);
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     assert_eq!(rows(&e, "SELECT 1 AS n").await, [json!({"n": 1})]);
 }
 
@@ -262,7 +269,7 @@ async fn new_rows_are_followed() {
     let mut events = e.follow("SELECT message, code + 1 AS next FROM echo_events WHERE code = 404".into()).await.unwrap();
     let mut requests = e.follow("SELECT protocol, target FROM requests WHERE NOT failed".into()).await.unwrap();
     e.store().append(Echo::TABLE, echo(100, 3));
-    e.store().append(fixture::Ping::TABLE, ping(5));
+    e.store().append(crate::fixture::Ping::TABLE, ping(5));
     let object = |b: arrow::record_batch::RecordBatch| -> Vec<Value> {
         query_engine::format::objects(&b).unwrap().iter().map(|o| serde_json::from_str(o).unwrap()).collect()
     };

@@ -1,0 +1,5 @@
+//! The crate from outside: SQL over a small store, the HTTP API and the PostgreSQL port as their clients see them.
+
+mod api;
+mod fixture;
+mod sql;
