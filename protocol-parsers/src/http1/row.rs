@@ -92,7 +92,8 @@ fn size(bytes: u64) -> Option<i64> {
 /// The body as text, and whether it was cut.
 fn body<'a>(message: &'a Message, bytes_max: usize, decoded: &'a mut Vec<u8>) -> (Option<&'a [u8]>, bool) {
     if message.body.is_empty() {
-        return (None, message.body_cut);
+        // a body of which nothing was seen is told by its size; only one that broke off is cut
+        return (None, message.body_cut && !message.whole);
     }
     let codings = codings(&message.head);
     if !codings.is_empty() {

@@ -91,7 +91,7 @@ crate::columns! {
         request_bytes: Int64 [Bytes],
         /// All bytes of the response on its connection, framing included; null without a response.
         response_bytes: Int64 [Bytes],
-        /// Whether a text or body of this row was cut, by a limit or because its bytes were not seen.
+        /// Whether a text or body of this row is not whole; one of which nothing was seen is null, with its size.
         truncated: Bool,
         /// Whether bytes of the connection before this message were not seen.
         gap_before: Bool,
