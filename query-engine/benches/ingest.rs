@@ -7,7 +7,7 @@ use schema::batch::BatchBuilder;
 use schema::tables::Connection;
 use schema::{ProcessPrefix, Table};
 
-use query_engine::store::{Store, StoreConfig};
+use query_engine::store::{DataDir, Store, StoreConfig};
 
 const BATCH_ROWS: usize = 200;
 const BATCHES: usize = 20_000;
@@ -90,6 +90,22 @@ fn main() {
         stats.rows,
         stats.batches,
         store.bytes() >> 20,
+        resident_mib()
+    );
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = DataDir::open(folder.path()).expect("a data folder");
+    let started = Instant::now();
+    store.save(&dir).expect("saved");
+    println!("save    {:>12.2} s", started.elapsed().as_secs_f64());
+    drop(store);
+    let again = Store::new([table], StoreConfig { memory_bytes_max: MEMORY_BYTES_MAX, ..StoreConfig::default() });
+    let started = Instant::now();
+    let rows = again.load(&dir).expect("loaded");
+    println!(
+        "load    {:>12.2} s, {rows} rows, {} MiB accounted, {:?} MiB resident",
+        started.elapsed().as_secs_f64(),
+        again.bytes() >> 20,
         resident_mib()
     );
 }

@@ -112,6 +112,7 @@ impl Server {
 
     /// Answers until `stopped` is true, then finishes what it is answering, for two seconds at most.
     pub async fn serve(self, engine: SqlEngine, stopped: watch::Receiver<bool>) -> std::io::Result<()> {
+        health::describe();
         let app = App { engine, ready: self.ready, config: self.config, stopped: stopped.clone() };
         let listener = self.listener.tap_io(|connection| {
             // rows of a stream are small and wanted at once; without this they wait for an acknowledgement

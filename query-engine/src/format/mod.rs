@@ -61,7 +61,7 @@ enum Kind {
     Json,
     JsonList { any: bool },
     Csv { begun: bool },
-    Arrow(arrow_stream::ArrowStream),
+    Arrow(Box<arrow_stream::ArrowStream>),
 }
 
 /// Turns the batches of one answer into bytes.
@@ -77,7 +77,7 @@ impl Encoder {
             Format::Json => Kind::Json,
             Format::JsonList => Kind::JsonList { any: false },
             Format::Csv => Kind::Csv { begun: false },
-            Format::Arrow => Kind::Arrow(arrow_stream::ArrowStream::new(schema)?),
+            Format::Arrow => Kind::Arrow(Box::new(arrow_stream::ArrowStream::new(schema)?)),
         };
         Ok(Self { schema: schema.clone(), kind })
     }

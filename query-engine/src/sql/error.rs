@@ -135,8 +135,9 @@ fn innermost(error: &DataFusionError) -> &DataFusionError {
     }
 }
 
-/// What DataFusion puts before every table's name.
+/// What DataFusion puts before a table's name.
 const DEFAULT_SCHEMA: &str = "datafusion.public.";
+const DEFAULT_CATALOG: &str = "'datafusion.";
 
 fn first_line(message: &str) -> String {
     message.lines().next().unwrap_or_default().trim_end_matches('.').to_owned()
@@ -153,7 +154,7 @@ fn strip_prefixes(message: &str) -> String {
         rest = rest.strip_prefix(prefix).unwrap_or(rest);
     }
     // a query names tables without the catalogue and schema that DataFusion adds
-    rest.replace(DEFAULT_SCHEMA, "")
+    rest.replace(DEFAULT_SCHEMA, "").replace(DEFAULT_CATALOG, "'")
 }
 
 fn memory_message(message: &str) -> String {

@@ -7,7 +7,7 @@ pub const QUERY_BYTES_MAX: usize = 1 << 20;
 /// Deepest nesting of parentheses, brackets and CASE.
 pub const NESTING_DEPTH_MAX: usize = 100;
 /// Longest row of words and operators with no comma between, such as a sum: each term is a level of the parsed tree.
-pub const EXPRESSION_TOKENS_MAX: usize = 4000;
+pub const EXPRESSION_TOKENS_MAX: usize = 2000;
 /// Tables, views and subqueries that a query may name: each may be a level of the plan.
 pub const RELATIONS_MAX: usize = 200;
 /// The same when each common table expression is written out wherever it is named, which is what the planner does: it can

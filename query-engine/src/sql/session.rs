@@ -40,6 +40,8 @@ pub(super) fn build(
     let mut config = SessionConfig::new().with_target_partitions(partitions).with_information_schema(false);
     let options = config.options_mut();
     options.sql_parser.collect_spans = true;
+    // now() has a zone, as every time in a table has
+    options.execution.time_zone = Some("UTC".to_owned());
     // text stays in the form in which it is stored
     options.sql_parser.map_string_types_to_utf8view = false;
     let state = SessionStateBuilder::new()
