@@ -1,1 +1,26 @@
+//! What the tests against a running earshot share: earshot itself, real servers and clients, and rows compared as multisets.
+//!
+//! Everything that a test starts has ports and folders of its own and ends with the test. Nothing is skipped: what is missing here
+//! fails the test and says how to install it. Knows no case.
 
+#![forbid(unsafe_code)]
+
+mod answer;
+mod earshot;
+mod http;
+mod processes;
+mod rows;
+mod servers;
+
+pub use answer::{AnswerServer, Calls, Serving};
+pub use earshot::{Earshot, binary, command};
+pub use http::{Answer, Connection, request};
+pub use processes::{Ended, Process, free_port, is_root, program, run, run_to_end, wait_until};
+pub use rows::{RowsDiffer, compare};
+pub use servers::{Dnsmasq, Nginx, PythonHttp, Redis, STATUSES};
+
+/// The checkout.
+pub fn root() -> std::path::PathBuf {
+    let here = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    std::path::Path::new(&here).join("..")
+}

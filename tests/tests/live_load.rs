@@ -1,0 +1,145 @@
+//! Load: all requests at a moderate pace; at full speed requests = rows + loss, and every loss is explained (INV-7).
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use serde_json::json;
+use tests::{AnswerServer, Calls, Connection, Earshot, Nginx, Redis, Serving, compare, run, wait_until};
+
+const PACED_REQUESTS: u64 = 5000;
+const PACED_PER_SECOND: u64 = 1000;
+const FULL_SPEED_SECONDS: u64 = 5;
+/// With the default memory for rows, 512 MiB.
+const RESIDENT_BYTES_MAX: u64 = 700 << 20;
+/// At full speed, with servers and clients on the same processors as earshot.
+const ROWS_PERCENT_MIN: u64 = 99;
+
+#[test]
+fn a_thousand_requests_a_second_are_all_there() -> anyhow::Result<()> {
+    let (nginx, earshot) = (Nginx::start()?, Earshot::start()?);
+    let port = nginx.port;
+    let started = Instant::now();
+    let clients: Vec<_> = (0..4_u64)
+        .map(|client| {
+            std::thread::spawn(move || -> anyhow::Result<()> {
+                let mut connection = Connection::open(("127.0.0.1", port))?;
+                for i in (client..PACED_REQUESTS).step_by(4) {
+                    let due = started + Duration::from_micros(i * 1_000_000 / PACED_PER_SECOND);
+                    std::thread::sleep(due.saturating_duration_since(Instant::now()));
+                    anyhow::ensure!(connection.get(&format!("/status/200/{i}"))?.status == 200, "request {i} failed");
+                }
+                Ok(())
+            })
+        })
+        .collect();
+    for client in clients {
+        client.join().map_err(|_| anyhow::anyhow!("a client panicked"))??;
+    }
+    let took = started.elapsed();
+    assert!(took < Duration::from_secs(PACED_REQUESTS / PACED_PER_SECOND + 2), "the clients were too slow: {took:?}");
+    let expected: Vec<_> = (0..PACED_REQUESTS).map(|i| json!({ "req_path": format!("/status/200/{i}"), "resp_status": 200 })).collect();
+    earshot.expect(&format!("SELECT req_path, resp_status FROM http_events WHERE local_port = {port}"), &expected)?;
+    assert_eq!(lost(&earshot)?, 0, "nothing may be lost at this pace: {:?}", losses(&earshot)?);
+    Ok(())
+}
+
+#[test]
+fn wrk_at_full_speed() -> anyhow::Result<()> {
+    let (nginx, earshot) = (Nginx::start()?, Earshot::start()?);
+    let seconds = format!("-d{FULL_SPEED_SECONDS}s");
+    let said = run("wrk", ["-t1", "-c16", &seconds, &nginx.url("/text.html")])?;
+    let words = said.split_whitespace().collect::<Vec<_>>();
+    let at = words.windows(2).position(|w| w == ["requests", "in"]).context("wrk counted nothing")?;
+    let made: u64 = words[at - 1].parse()?;
+    assert!(!said.contains("Non-2xx"), "{said}");
+    // wrk stops in mid-flight: each connection may have one more than it counted
+    accounted(&earshot, "http_events", &format!("local_port = {} AND resp_status = 200", nginx.port), made, 16)
+}
+
+#[test]
+fn redis_benchmark_at_full_speed() -> anyhow::Result<()> {
+    let (redis, earshot) = (Redis::start()?, Earshot::start()?);
+    let port = redis.port.to_string();
+    let made = 400_000;
+    run("redis-benchmark", ["-p", &port, "-c", "16", "-t", "get,set", "-n", &(made / 2).to_string(), "-d", "100", "-r", "1000", "-q"])?;
+    accounted(&earshot, "redis_events", &format!("local_port = {port} AND command IN ('GET', 'SET')"), made, 0)?;
+    // pipelined: many commands in a read
+    let before = lost(&earshot)?;
+    run("redis-benchmark", ["-p", &port, "-c", "4", "-P", "50", "-t", "incr", "-n", "100000", "-q"])?;
+    let rows = settled(&earshot, "redis_events", &format!("local_port = {port} AND command = 'INCR'"), 100_000)?;
+    let known = lost(&earshot)? - before + marked(&earshot, "redis_events", "command = 'INCR'")?;
+    assert!(rows <= 100_000 && 100_000 - rows <= known, "{rows} of 100000 rows, {known} known to be lost: {:?}", losses(&earshot)?);
+    Ok(())
+}
+
+#[test]
+fn memory_stays_bounded() -> anyhow::Result<()> {
+    let (nginx, earshot) = (Nginx::start()?, Earshot::start()?);
+    let mut most = 0;
+    for _ in 0..4 {
+        run("wrk", ["-t1", "-c64", "-d5s", &nginx.url("/text.html")])?;
+        most = earshot.resident_bytes()?.max(most);
+    }
+    assert!(most < RESIDENT_BYTES_MAX, "{} MiB are resident", most >> 20);
+    assert_eq!(earshot.number("SELECT 1 AS n")?, 1, "it answers");
+    Ok(())
+}
+
+#[test]
+fn many_short_connections() -> anyhow::Result<()> {
+    let server = AnswerServer::start(Calls::default(), Serving::Here)?;
+    let earshot = Earshot::start()?;
+    let mut expected = vec![];
+    for i in 0..1000 {
+        server.connect()?.get(&format!("/{i}"))?;
+        expected.push(json!({ "req_path": format!("/{i}"), "resp_status": 200 }));
+    }
+    let query = format!("SELECT req_path, resp_status FROM http_events WHERE local_port = {}", server.port);
+    compare(&expected, &earshot.rows_when(&query, expected.len())?)?;
+    let closed = format!("SELECT count(*) AS n FROM connections WHERE local_port = {} AND role = 'server' AND closed_at IS NOT NULL", server.port);
+    wait_until(5, "1,000 closed connections", || earshot.number(&closed).is_ok_and(|n| n == 1000).then_some(()))
+        .with_context(|| format!("{:?}", earshot.number(&closed)))
+}
+
+/// Requests = rows + loss, no row too many, and the loss is explained.
+fn accounted(earshot: &Earshot, table: &str, condition: &str, made: u64, in_flight: u64) -> anyhow::Result<()> {
+    let rows = settled(earshot, table, condition, made)?;
+    let missing = made.saturating_sub(rows);
+    let known = lost(earshot)? + marked(earshot, table, condition)?;
+    let figures = format!("{made} made, {rows} rows, {known} known to be lost or cut: {:?}", losses(earshot)?);
+    eprintln!("{figures}");
+    anyhow::ensure!(rows <= made + in_flight, "more rows than requests: {figures}");
+    anyhow::ensure!(missing <= known, "a loss that nothing explains: {figures}");
+    anyhow::ensure!(rows * 100 >= made * ROWS_PERCENT_MIN, "too few rows: {figures}");
+    Ok(())
+}
+
+/// The number of rows, once it is `enough` or does not grow any more.
+fn settled(earshot: &Earshot, table: &str, condition: &str, enough: u64) -> anyhow::Result<u64> {
+    let query = format!("SELECT count(*) AS n FROM {table} WHERE {condition}");
+    let mut last = (0, Instant::now());
+    loop {
+        let rows = earshot.number(&query)?.unsigned_abs();
+        if rows != last.0 {
+            last = (rows, Instant::now());
+        }
+        if rows >= enough || last.1.elapsed() > Duration::from_secs(3) {
+            return Ok(rows);
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+fn lost(earshot: &Earshot) -> anyhow::Result<u64> {
+    Ok(earshot.number("SELECT coalesce(sum(events), 0) AS n FROM lost_events")?.unsigned_abs())
+}
+
+fn losses(earshot: &Earshot) -> anyhow::Result<Vec<serde_json::Value>> {
+    earshot.rows("SELECT stage, reason, unit, sum(events) AS events FROM lost_events GROUP BY stage, reason, unit")
+}
+
+/// Rows that say that something is missing around them.
+fn marked(earshot: &Earshot, table: &str, condition: &str) -> anyhow::Result<u64> {
+    let query = format!("SELECT count(*) AS n FROM {table} WHERE ({condition}) AND (truncated OR gap_before)");
+    Ok(earshot.number(&query)?.unsigned_abs())
+}
