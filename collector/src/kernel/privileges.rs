@@ -1,4 +1,4 @@
-//! What this process may do.
+//! What this process may do, and what it asks of the system for itself.
 
 use std::fs;
 
@@ -45,5 +45,25 @@ pub fn raise_limits() {
                 }
             }
         }
+    }
+}
+
+/// Gives free memory back to the system, where the allocator is glibc's.
+pub fn release_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: takes no pointer and may be called at any time.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
+/// Niceness of a thread that must not be late; a ring buffer fills while it waits for a CPU.
+const READER_NICENESS: i32 = -10;
+
+/// Lets the calling thread run before others; where that is not permitted it runs as others do.
+pub fn prefer_this_thread() {
+    // SAFETY: no pointers; on Linux a niceness belongs to a thread, and 0 names the calling one.
+    unsafe {
+        libc::setpriority(libc::PRIO_PROCESS, 0, READER_NICENESS);
     }
 }

@@ -16,7 +16,7 @@ pub use worker::Recorder;
 use crate::batch::Sink;
 use crate::connect::Context;
 use crate::discover::Processes;
-use crate::kernel::{Capture, Clock, ProbeState, StartError, boottime_minus_monotonic_ns};
+use crate::kernel::{Capture, Clock, ProbeState, StartError, boottime_minus_monotonic_ns, release_memory};
 use worker::Policy;
 
 pub struct Settings {
@@ -65,6 +65,8 @@ impl Live {
         }
         let housekeeper = housekeeping::Housekeeper::new(context, capture.clone(), stop.clone());
         threads.push(spawn("housekeeping".to_owned(), move || housekeeper.run())?);
+        // reading the kernel's types took much more memory than what is kept of them
+        release_memory();
         Ok(Self { stop, threads, capture })
     }
 

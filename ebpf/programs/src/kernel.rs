@@ -75,11 +75,11 @@ pub fn user_registers() -> *const pt_regs {
 /// one on another register, which the verifier would not follow.
 #[inline(always)]
 pub fn bounded(n: u64, max: u64) -> u64 {
-    #[allow(unused_mut)]
-    let mut n = n;
     #[cfg(target_arch = "bpf")]
-    unsafe {
-        core::arch::asm!("{n} = {n}", n = inout(reg) n);
-    }
+    let n = {
+        let mut opaque = n;
+        unsafe { core::arch::asm!("{n} = {n}", n = inout(reg) opaque) };
+        opaque
+    };
     if n > max { max } else { n }
 }
