@@ -1,0 +1,214 @@
+//! Captures of real traffic through reassembly and parsers: exactly the expected rows, and no panic whatever is damaged.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
+
+use anyhow::Context as _;
+use arrow_array::types::Int32Type;
+use arrow_array::{Array, BooleanArray, DictionaryArray, Int32Array, Int64Array, RecordBatch, StringArray};
+use collector::batch::Sink;
+use collector::connect::Context;
+use collector::kernel::Clock;
+use collector::replay::{ReplayError, rows};
+use serde_json::{Map, Value};
+use tests::{compare, root};
+
+/// A protocol's folder of captures, its table, and how the expected rows call its columns.
+struct Protocol {
+    folder: &'static str,
+    table: &'static str,
+    columns: &'static [(&'static str, &'static str)],
+}
+
+const PROTOCOLS: &[Protocol] = &[
+    Protocol {
+        folder: "http",
+        table: "http_events",
+        columns: &[("method", "req_method"), ("target", "req_path"), ("status", "resp_status")],
+    },
+    Protocol { folder: "dns", table: "dns_events", columns: &[("name", "query_name"), ("type", "query_type"), ("rcode", "rcode")] },
+    Protocol { folder: "redis", table: "redis_events", columns: &[("command", "command"), ("args_count", "args_count"), ("error", "error")] },
+];
+
+/// Damaged copies of each capture.
+const COPIES: u64 = 150;
+
+/// Keeps the rows of every table.
+#[derive(Default)]
+struct Kept(Mutex<BTreeMap<&'static str, Vec<RecordBatch>>>);
+
+impl Sink for Kept {
+    fn rows(&self, table: &'static schema::Table, batch: RecordBatch) {
+        self.0.lock().expect("no writer panicked").entry(table.name).or_default().push(batch);
+    }
+}
+
+fn replayed(path: &Path) -> (Result<(), ReplayError>, BTreeMap<&'static str, Vec<RecordBatch>>) {
+    let kept = Arc::new(Kept::default());
+    let context = Context {
+        host: Arc::from(&b""[..]),
+        clock: Clock::UNIX,
+        settings: protocol_parsers::Settings::default(),
+        sink: kept.clone(),
+        processes: None,
+        ids: Arc::new(AtomicU64::new(1)),
+    };
+    let done = rows(path, context).map(|_| ());
+    let tables = std::mem::take(&mut *kept.0.lock().expect("no writer panicked"));
+    (done, tables)
+}
+
+fn captures() -> anyhow::Result<Vec<PathBuf>> {
+    let mut found = vec![];
+    for folder in std::fs::read_dir(root().join("tests/captures"))? {
+        let folder = folder?.path();
+        if folder.is_dir() {
+            for file in std::fs::read_dir(&folder)? {
+                found.push(file?.path());
+            }
+        }
+    }
+    found.retain(|path| path.extension().is_some_and(|e| e == "pcap" || e == "pcapng"));
+    anyhow::ensure!(!found.is_empty(), "no captures");
+    found.sort();
+    Ok(found)
+}
+
+fn value(column: &dyn Array, row: usize) -> Value {
+    if column.is_null(row) {
+        return Value::Null;
+    }
+    let any = column.as_any();
+    if let Some(names) = any.downcast_ref::<DictionaryArray<Int32Type>>() {
+        let key = names.key(row).unwrap_or_default();
+        return value(names.values(), key);
+    }
+    if let Some(text) = any.downcast_ref::<StringArray>() {
+        return text.value(row).into();
+    }
+    if let Some(number) = any.downcast_ref::<Int32Array>() {
+        return number.value(row).into();
+    }
+    if let Some(number) = any.downcast_ref::<Int64Array>() {
+        return number.value(row).into();
+    }
+    any.downcast_ref::<BooleanArray>().map_or(Value::Null, |flag| flag.value(row).into())
+}
+
+/// The rows of one table, with its columns called as in the expected rows.
+fn called(batches: &[RecordBatch], columns: &[(&str, &str)]) -> anyhow::Result<Vec<Value>> {
+    let mut out = vec![];
+    for batch in batches {
+        for row in 0..batch.num_rows() {
+            let mut object = Map::new();
+            for (called, name) in columns {
+                let column = batch.column_by_name(name).with_context(|| format!("no column {name}"))?;
+                object.insert((*called).to_owned(), value(column, row));
+            }
+            out.push(object.into());
+        }
+    }
+    Ok(out)
+}
+
+fn expected(capture: &Path, columns: &[(&str, &str)]) -> anyhow::Result<Vec<Value>> {
+    let path = capture.with_extension("expected.jsonl");
+    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let row = |line: &str| -> anyhow::Result<Value> {
+        let all: Map<String, Value> = serde_json::from_str(line)?;
+        Ok(all.into_iter().filter(|(key, _)| columns.iter().any(|(called, _)| called == key)).collect::<Map<_, _>>().into())
+    };
+    text.lines().filter(|line| !line.trim().is_empty()).map(row).collect()
+}
+
+/// The protocol whose folder a capture lies in, when earshot speaks it.
+fn protocol_of(capture: &Path) -> Option<&'static Protocol> {
+    PROTOCOLS.iter().find(|p| capture.parent().is_some_and(|folder| folder.ends_with(p.folder)))
+}
+
+#[test]
+fn every_expected_row_and_no_other() -> anyhow::Result<()> {
+    let mut compared = 0;
+    for capture in captures()? {
+        let (done, tables) = replayed(&capture);
+        done.with_context(|| format!("{}", capture.display()))?;
+        for protocol in PROTOCOLS {
+            let own = protocol_of(&capture).is_some_and(|p| p.table == protocol.table);
+            let expected = if own { expected(&capture, protocol.columns)? } else { vec![] };
+            let rows = called(tables.get(protocol.table).map_or(&[], Vec::as_slice), protocol.columns)?;
+            compare(&expected, &rows).with_context(|| format!("{} in {}", protocol.table, capture.display()))?;
+            compared += expected.len();
+        }
+    }
+    assert!(compared > 0, "nothing was compared");
+    Ok(())
+}
+
+#[test]
+fn every_traffic_table_is_looked_at() {
+    for table in protocol_parsers::tables() {
+        assert!(PROTOCOLS.iter().any(|p| p.table == table.name), "no captures for {}", table.name);
+    }
+}
+
+/// xorshift64: the same damage in every run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % limit.max(1) as u64) as usize
+    }
+}
+
+#[test]
+fn damage_ends_in_a_message_or_in_rows() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("damaged.pcap");
+    for capture in captures()? {
+        let whole = std::fs::read(&capture)?;
+        for seed in 1..=COPIES {
+            let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            let mut bytes = whole.clone();
+            if seed % 3 == 0 {
+                bytes.truncate(random.below(whole.len()));
+            }
+            for _ in 0..random.below(8) {
+                let at = random.below(bytes.len());
+                if let Some(byte) = bytes.get_mut(at) {
+                    *byte ^= 1 << random.below(8);
+                }
+            }
+            std::fs::write(&file, &bytes)?;
+            match replayed(&file).0 {
+                Ok(()) | Err(ReplayError::Damaged { .. }) => {}
+                Err(other) => return Err(other).with_context(|| format!("{} with seed {seed}", capture.display())),
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_capture_cut_anywhere_gives_no_row_that_the_whole_one_has_not() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("cut.pcap");
+    for capture in captures()? {
+        let Some(protocol) = protocol_of(&capture) else { continue };
+        let whole = std::fs::read(&capture)?;
+        let requests = &protocol.columns[..2];
+        let all = called(&replayed(&capture).1[protocol.table], requests)?;
+        for length in (0..whole.len()).step_by(97) {
+            std::fs::write(&file, &whole[..length])?;
+            let rows = called(replayed(&file).1.get(protocol.table).map_or(&[], Vec::as_slice), requests)?;
+            // a request that was cut is not a different request
+            let strange = rows.iter().find(|row| !all.contains(row));
+            anyhow::ensure!(strange.is_none(), "{} cut at {length}: {strange:?}", capture.display());
+        }
+    }
+    Ok(())
+}
