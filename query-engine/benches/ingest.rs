@@ -10,7 +10,10 @@ use schema::{ProcessPrefix, Table};
 use query_engine::store::{DataDir, Store, StoreConfig};
 
 const BATCH_ROWS: usize = 200;
-const BATCHES: usize = 20_000;
+/// Twice what the budget holds.
+const BATCHES: usize = 40_000;
+/// Batches that arrive between two rounds of maintenance.
+const MAINTENANCE_BATCHES: usize = 50;
 const MEMORY_BYTES_MAX: usize = 512 << 20;
 
 fn batch(table: &'static Table, from: i64) -> arrow::record_batch::RecordBatch {
@@ -49,10 +52,11 @@ fn resident_mib() -> Option<u64> {
 fn main() {
     let table = Connection::TABLE;
     let config = StoreConfig { memory_bytes_max: MEMORY_BYTES_MAX, ..StoreConfig::default() };
-    let store = Store::new([table], config);
+    // maintenance in step with the rows, as when they come at the pace of real traffic
+    let store = Store::without_maintenance([table], config);
     let rows = (BATCH_ROWS * BATCHES) as f64;
 
-    let (mut building, mut appending) = (0.0, 0.0);
+    let (mut building, mut appending, mut joining) = (0.0, 0.0, 0.0);
     for i in 0..BATCHES {
         let started = Instant::now();
         let batch = black_box(batch(table, (i * BATCH_ROWS) as i64));
@@ -60,6 +64,11 @@ fn main() {
         store.append(table, batch);
         building += (built - started).as_secs_f64();
         appending += built.elapsed().as_secs_f64();
+        if i % MAINTENANCE_BATCHES == 0 {
+            let started = Instant::now();
+            store.maintain();
+            joining += started.elapsed().as_secs_f64();
+        }
     }
     println!("build   {:>12.0} rows/s", rows / building);
     println!(
@@ -68,22 +77,7 @@ fn main() {
         appending / BATCHES as f64 * 1e6
     );
 
-    // the same rows over and over until the budget is full and evicts
-    let filler = batch(table, 0);
-    let started = Instant::now();
-    let mut filled = 0;
-    while store.evicted().rows == 0 {
-        for _ in 0..1000 {
-            let columns = filler.columns().iter().map(|c| arrow::array::make_array(c.to_data())).collect();
-            let copy = arrow::record_batch::RecordBatch::try_new(filler.schema(), columns).expect("the same columns");
-            let indices = arrow::array::UInt32Array::from_iter_values(0..BATCH_ROWS as u32);
-            store.append(table, arrow::compute::take_record_batch(&copy, &indices).expect("indices in range"));
-            filled += BATCH_ROWS;
-        }
-    }
-    let seconds = started.elapsed().as_secs_f64();
-    println!("fill    {:>12.0} rows/s with copying and joining, until eviction", filled as f64 / seconds);
-    store.maintain();
+    println!("join    {:>12.0} rows/s", rows / joining);
     let stats = store.stats(table.name).unwrap_or_default();
     println!(
         "full    {:>12} rows in {} batches, {} MiB accounted, {:?} MiB resident",

@@ -68,7 +68,14 @@ fn small_batches_become_one_with_the_same_rows() {
     assert!(stats.batches <= SMALL_BATCHES_MAX, "{stats:?}");
     assert_eq!(stats.rows, 10_000);
     assert!(store.bytes() < before, "joined rows take less memory: {} of {before}", store.bytes());
-    assert_eq!(ids(&store.snapshot("connections", TimeRange::ALL), "connection_id"), (0..10_000).collect::<Vec<_>>());
+    let rows = store.snapshot("connections", TimeRange::ALL);
+    assert_eq!(ids(&rows, "connection_id"), (0..10_000).collect::<Vec<_>>());
+    let large = &rows[0];
+    assert_eq!(large.slice(0, 100), connections(0, 100), "texts and nulls too");
+    // all columns of a large batch are in one allocation, so two columns of it take no more than one
+    let two = RecordBatch::try_from_iter([("a", large.column(0).clone()), ("b", large.column(1).clone())]).unwrap();
+    assert!(batch_bytes(&two) <= batch_bytes(large));
+    assert!(batch_bytes(&two) > batch_bytes(large) * 9 / 10);
 }
 
 #[test]
