@@ -85,8 +85,10 @@ impl<S: Read + Write> Connection<S> {
         let head = String::from_utf8_lossy(&self.until(b"\r\n\r\n")?).into_owned();
         let mut lines = head.split("\r\n");
         let first = lines.next().unwrap_or_default();
-        let status = first.split(' ').nth(1).and_then(|s| s.parse().ok()).with_context(|| format!("no status line: {first}"))?;
-        let headers = lines.filter_map(|l| l.split_once(':')).map(|(k, v)| (k.to_ascii_lowercase(), v.trim().to_owned())).collect();
+        let status =
+            first.split(' ').nth(1).and_then(|s| s.parse().ok()).with_context(|| format!("no status line: {first}"))?;
+        let headers =
+            lines.filter_map(|l| l.split_once(':')).map(|(k, v)| (k.to_ascii_lowercase(), v.trim().to_owned())).collect();
         let mut answer = Answer { status, headers, body: vec![] };
         if !without_body && status >= 200 && status != 204 && status != 304 {
             answer.body = self.body(&answer)?;

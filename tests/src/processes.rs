@@ -19,7 +19,9 @@ pub fn program(name: &str) -> anyhow::Result<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
     let mut candidates = folders.map(|folder: PathBuf| folder.join(name));
-    candidates.find(|path| path.is_file()).with_context(|| format!("{name} is not installed: 'cargo xtask setup --live' installs it"))
+    candidates
+        .find(|path| path.is_file())
+        .with_context(|| format!("{name} is not installed: 'cargo xtask setup --live' installs it"))
 }
 
 /// Whether this is root, which capturing and some of the tests' own tricks need.
@@ -154,7 +156,8 @@ impl Process {
         }
         let asked = Instant::now();
         self.signal(signal)?;
-        let status = wait_until(END_TIME_MAX.as_secs(), &format!("the end of {}", self.name), || self.child.try_wait().transpose())??;
+        let status =
+            wait_until(END_TIME_MAX.as_secs(), &format!("the end of {}", self.name), || self.child.try_wait().transpose())??;
         Ok((status, asked.elapsed()))
     }
 }

@@ -67,7 +67,8 @@ impl Nginx {
 
     fn configuration(folder: &Path, port: u16) -> String {
         let at = folder.display();
-        let temps: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(|n| format!("{n}_temp_path {at}/temp/{n}; ")).concat();
+        let temps: String =
+            ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(|n| format!("{n}_temp_path {at}/temp/{n}; ")).concat();
         let statuses: String = STATUSES
             .map(|status| {
                 let what = match status {
@@ -135,7 +136,9 @@ impl Redis {
     pub fn start() -> anyhow::Result<Self> {
         let (folder, port) = (tempfile::tempdir()?, free_port()?);
         let mut command = Command::new(program("redis-server")?);
-        command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir"]).arg(folder.path());
+        command
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir"])
+            .arg(folder.path());
         let mut process = Process::start(&command, folder.path())?;
         wait_for_port(&mut process, port)?;
         Ok(Self { process, port, _folder: folder })
@@ -174,7 +177,14 @@ impl Dnsmasq {
     pub fn start_at(address: &'static str, port: u16) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let mut command = Command::new(program("dnsmasq")?);
-        command.args(["--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--pid-file=", "--user=root"]);
+        command.args([
+            "--keep-in-foreground",
+            "--conf-file=/dev/null",
+            "--no-resolv",
+            "--no-hosts",
+            "--pid-file=",
+            "--user=root",
+        ]);
         command.args(["--bind-interfaces", "--cache-size=0", "--log-facility=-"]).args(RECORDS);
         command.args([format!("--port={port}"), format!("--listen-address={address}")]);
         let process = Process::start(&command, folder.path())?;

@@ -89,7 +89,12 @@ fn a_query_ends_with_its_time_and_with_its_client() -> anyhow::Result<()> {
     assert!((1.0..3.0).contains(&asked.elapsed().as_secs_f64()), "{:?}", asked.elapsed());
 
     let mut left = Connection::open(("127.0.0.1", earshot.port))?;
-    left.send(&request("POST", "/api/v1/sql", &[("Content-Type", "application/json")], json!({ "query": ENDLESS }).to_string().as_bytes()))?;
+    left.send(&request(
+        "POST",
+        "/api/v1/sql",
+        &[("Content-Type", "application/json")],
+        json!({ "query": ENDLESS }).to_string().as_bytes(),
+    ))?;
     std::thread::sleep(Duration::from_secs(1));
     let busy = processor_ticks(&earshot)?;
     std::thread::sleep(Duration::from_millis(500));
@@ -134,9 +139,13 @@ fn rows_are_streamed_as_they_arrive() -> anyhow::Result<()> {
 #[test]
 fn the_view_of_all_requests_and_what_is_lost() -> anyhow::Result<()> {
     let (earshot, server) = seen(10)?;
-    let rows = earshot.rows(&format!("SELECT protocol, operation, target, status, failed FROM requests WHERE local_port = {} ORDER BY target", server.port))?;
+    let rows = earshot.rows(&format!(
+        "SELECT protocol, operation, target, status, failed FROM requests WHERE local_port = {} ORDER BY target",
+        server.port
+    ))?;
     assert_eq!(rows.len(), 10);
-    let expected = json!({ "protocol": rows[0]["protocol"], "operation": "GET", "target": "/000", "status": "200", "failed": false });
+    let expected =
+        json!({ "protocol": rows[0]["protocol"], "operation": "GET", "target": "/000", "status": "200", "failed": false });
     assert_eq!(rows[0], expected);
     let detached = earshot.rows("SELECT hook, target, reason FROM probe_status WHERE NOT attached")?;
     assert!(detached.is_empty(), "{detached:?}");
@@ -157,7 +166,17 @@ fn health_metrics_and_the_catalogue() -> anyhow::Result<()> {
     assert!(metrics.header("content-type").is_some_and(|t| t.starts_with("text/plain")));
     assert!(metrics.text().lines().any(|line| line.starts_with("earshot_")), "{}", metrics.text());
     let tables = earshot.call("GET", "/api/v1/tables", &[], b"")?.text();
-    for name in ["http_events", "dns_events", "redis_events", "connections", "processes", "process_stats", "probe_status", "lost_events", "requests"] {
+    for name in [
+        "http_events",
+        "dns_events",
+        "redis_events",
+        "connections",
+        "processes",
+        "process_stats",
+        "probe_status",
+        "lost_events",
+        "requests",
+    ] {
         assert!(tables.contains(&format!("\"{name}\"")), "no {name} in the catalogue");
         let table = earshot.call("GET", &format!("/api/v1/tables/{name}"), &[], b"")?;
         assert!(table.status == 200 && table.text().contains("\"time\""), "{name}: {}", table.text());

@@ -55,7 +55,15 @@ fn as_nobody(folder: &Path, args: &[&str]) -> anyhow::Result<Command> {
 
 #[test]
 fn wrong_usage_is_2_and_help_has_examples() -> anyhow::Result<()> {
-    for args in [&["listen"][..], &["--no-such"], &["run", "--listen", "nonsense"], &["replay"], &["sql"], &["sql", "SELECT 1", "--format", "xml"], &["record"]] {
+    for args in [
+        &["listen"][..],
+        &["--no-such"],
+        &["run", "--listen", "nonsense"],
+        &["replay"],
+        &["sql"],
+        &["sql", "SELECT 1", "--format", "xml"],
+        &["record"],
+    ] {
         let done = earshot(args)?;
         expect(&done, 2, "")?;
         assert!(done.out.is_empty() && !done.err.is_empty(), "{args:?}: {done:?}");
@@ -183,7 +191,8 @@ fn rows_survive_a_restart() -> anyhow::Result<()> {
     assert_eq!(status.code(), Some(0));
     assert!(took.as_secs_f64() < 5.0, "it took {took:?}");
     let second = Earshot::start_in(folder, &["--no-probes"])?;
-    let rows = second.rows(&format!("SELECT req_path, resp_status, pid FROM http_events WHERE local_port = {}", server.port))?;
+    let rows =
+        second.rows(&format!("SELECT req_path, resp_status, pid FROM http_events WHERE local_port = {}", server.port))?;
     compare(&expected, &rows)?;
     let (status, _, _folder) = second.stop()?;
     assert_eq!(status.code(), Some(0));

@@ -27,7 +27,10 @@ fn row(name: &str, kind: &str, transport: &str, rcode: &str, answers: u32) -> Va
 }
 
 fn query(server: &Dnsmasq) -> String {
-    format!("SELECT query_name, query_type, transport, rcode, answer_count FROM dns_events WHERE local_port = {} AND role = 'server'", server.port)
+    format!(
+        "SELECT query_name, query_type, transport, rcode, answer_count FROM dns_events WHERE local_port = {} AND role = 'server'",
+        server.port
+    )
 }
 
 #[test]
@@ -53,9 +56,15 @@ fn dig_over_udp_and_tcp() -> anyhow::Result<()> {
     expected.push(row("one.any.earshot.test", "A", "tcp", "NOERROR", 1));
     expected.push(row("two.any.earshot.test", "AAAA", "tcp", "NOERROR", 1));
     earshot.expect(&query(&server), &expected)?;
-    let rows = earshot.rows(&format!("SELECT * FROM dns_events WHERE local_port = {} AND query_name = 'a.earshot.test' AND query_type = 'A'", server.port))?;
+    let rows = earshot.rows(&format!(
+        "SELECT * FROM dns_events WHERE local_port = {} AND query_name = 'a.earshot.test' AND query_type = 'A'",
+        server.port
+    ))?;
     let answers: Value = serde_json::from_str(rows[0]["answers"].as_str().unwrap_or_default())?;
-    assert_eq!((&answers[0]["name"], &answers[0]["type"], &answers[0]["data"]), (&json!("a.earshot.test"), &json!("A"), &json!("192.0.2.10")));
+    assert_eq!(
+        (&answers[0]["name"], &answers[0]["type"], &answers[0]["data"]),
+        (&json!("a.earshot.test"), &json!("A"), &json!("192.0.2.10"))
+    );
     assert_eq!((&rows[0]["process_name"], &rows[0]["pid"]), (&json!("dnsmasq"), &json!(server.pid())));
     assert_eq!(rows[0]["peer_process_name"], "dig");
     Ok(())

@@ -47,9 +47,11 @@ fn nginx_and_curl_each_method_and_status() -> anyhow::Result<()> {
 fn one_connection_many_requests() -> anyhow::Result<()> {
     let (nginx, earshot) = (Nginx::start()?, Earshot::start()?);
     curl(&[&nginx.url("/status/200/[1-300]")])?;
-    let expected: Vec<Value> = (1..=300).map(|i| json!({ "req_path": format!("/status/200/{i}"), "resp_status": 200 })).collect();
+    let expected: Vec<Value> =
+        (1..=300).map(|i| json!({ "req_path": format!("/status/200/{i}"), "resp_status": 200 })).collect();
     earshot.expect(&format!("SELECT req_path, resp_status FROM http_events WHERE local_port = {}", nginx.port), &expected)?;
-    let connections = earshot.number(&format!("SELECT count(DISTINCT connection_id) AS n FROM http_events WHERE local_port = {}", nginx.port))?;
+    let connections = earshot
+        .number(&format!("SELECT count(DISTINCT connection_id) AS n FROM http_events WHERE local_port = {}", nginx.port))?;
     assert_eq!(connections, 1);
     Ok(())
 }
@@ -84,7 +86,8 @@ fn headers_and_bodies_as_sent() -> anyhow::Result<()> {
     let earshot = Earshot::start()?;
     let body = "{\"text\": \"grüße, \\\"quoted\\\"\"}";
     let mut connection = server.connect()?;
-    let answer = connection.ask("POST", "/chunks/?q=%2F", &[("X-Twice", "a"), ("X-Twice", "b"), ("X-Empty", "")], body.as_bytes())?;
+    let answer =
+        connection.ask("POST", "/chunks/?q=%2F", &[("X-Twice", "a"), ("X-Twice", "b"), ("X-Empty", "")], body.as_bytes())?;
     assert_eq!(answer.text(), body, "the server echoes");
     let rows = earshot.rows_when(&format!("SELECT * FROM http_events WHERE local_port = {}", server.port), 1)?;
     assert_eq!(rows.len(), 1);
@@ -107,7 +110,10 @@ fn headers_and_bodies_as_sent() -> anyhow::Result<()> {
         assert_eq!(row[column], value, "{column}");
     }
     let headers: Value = serde_json::from_str(row["req_headers"].as_str().unwrap_or_default())?;
-    assert_eq!(headers, json!({ "host": "earshot.test", "x-twice": ["a", "b"], "x-empty": "", "content-length": body.len().to_string() }));
+    assert_eq!(
+        headers,
+        json!({ "host": "earshot.test", "x-twice": ["a", "b"], "x-empty": "", "content-length": body.len().to_string() })
+    );
     let headers: Value = serde_json::from_str(row["resp_headers"].as_str().unwrap_or_default())?;
     assert_eq!(headers["served-by"], json!(server.pid().to_string()));
     Ok(())
@@ -140,7 +146,10 @@ fn bytes_that_never_pass_through_the_program_are_counted() -> anyhow::Result<()>
     assert_eq!(connection.get("/bytes/5/")?.body.len(), 5);
     curl(&[&nginx.url("/big.bin"), "-o", "/dev/null", &nginx.url("/text.html")])?;
     earshot.expect(
-        &format!("SELECT req_path, resp_status, resp_body_bytes FROM http_events WHERE local_port IN ({}, {})", server.port, nginx.port),
+        &format!(
+            "SELECT req_path, resp_status, resp_body_bytes FROM http_events WHERE local_port IN ({}, {})",
+            server.port, nginx.port
+        ),
         &[
             json!({ "req_path": "/bytes/300000/", "resp_status": 200, "resp_body_bytes": 300_000 }),
             json!({ "req_path": "/bytes/5/", "resp_status": 200, "resp_body_bytes": 5 }),
@@ -160,9 +169,7 @@ fn ipv6_and_unix_sockets() -> anyhow::Result<()> {
     for _ in 0..3 {
         connection.get("/unix")?;
     }
-    let row = |path: &str, local: &str, port: Value, pid: u32| {
-        json!({ "req_path": path, "resp_status": 200, "local_addr": local, "local_port": port, "pid": pid, "peer_pid": std::process::id() })
-    };
+    let row = |path: &str, local: &str, port: Value, pid: u32| json!({ "req_path": path, "resp_status": 200, "local_addr": local, "local_port": port, "pid": pid, "peer_pid": std::process::id() });
     let at = format!("unix:{}", unix.path().display());
     let mut expected = vec![row("/six", "::1", json!(six.port), six.pid())];
     expected.extend(vec![row("/unix", &at, Value::Null, unix.pid()); 3]);
@@ -192,7 +199,10 @@ fn a_mebibyte_up_and_down() -> anyhow::Result<()> {
 #[test]
 fn packed_bodies_are_unpacked() -> anyhow::Result<()> {
     let (nginx, earshot) = (Nginx::start()?, Earshot::start()?);
-    let received = run("curl", ["-sS", "-H", "Accept-Encoding: gzip", "-o", "/dev/null", "-w", "%{size_download}", &nginx.url("/packed/text.html")])?;
+    let received = run(
+        "curl",
+        ["-sS", "-H", "Accept-Encoding: gzip", "-o", "/dev/null", "-w", "%{size_download}", &nginx.url("/packed/text.html")],
+    )?;
     let packed: i64 = received.parse()?;
     assert!(packed < 200, "nginx did not pack");
     let expected = json!({ "resp_body": Nginx::text(), "resp_status": 200 });

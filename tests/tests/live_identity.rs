@@ -81,7 +81,8 @@ fn two_descriptors_of_one_connection() -> anyhow::Result<()> {
     let earshot = Earshot::start()?;
     let expected = ask(&mut server.connect()?, "turns", 10)?;
     earshot.expect(&query(&server), &expected)?;
-    let n = earshot.number(&format!("SELECT count(DISTINCT connection_id) AS n FROM http_events WHERE local_port = {}", server.port))?;
+    let n = earshot
+        .number(&format!("SELECT count(DISTINCT connection_id) AS n FROM http_events WHERE local_port = {}", server.port))?;
     assert_eq!(n, 1, "one connection, whatever the descriptor");
     Ok(())
 }
@@ -103,7 +104,10 @@ fn a_socket_inherited_over_exec() -> anyhow::Result<()> {
 
 #[test]
 fn the_same_descriptor_number_for_two_hundred_connections() -> anyhow::Result<()> {
-    let servers = [AnswerServer::start(Calls::default(), Serving::Here)?, AnswerServer::start(Calls { read: "read", write: "write" }, Serving::Here)?];
+    let servers = [
+        AnswerServer::start(Calls::default(), Serving::Here)?,
+        AnswerServer::start(Calls { read: "read", write: "write" }, Serving::Here)?,
+    ];
     let earshot = Earshot::start()?;
     let mut expected = [vec![], vec![]];
     for i in 0..200 {
@@ -164,5 +168,6 @@ fn a_process_that_talks_to_itself() -> anyhow::Result<()> {
     }
     server.join().map_err(|_| anyhow::anyhow!("the server panicked"))??;
     let expected = json!({ "req_path": "/self", "role": "server", "pid": std::process::id(), "peer_pid": std::process::id() });
-    earshot.expect(&format!("SELECT req_path, role, pid, peer_pid FROM http_events WHERE local_port = {port}"), &vec![expected; 5])
+    earshot
+        .expect(&format!("SELECT req_path, role, pid, peer_pid FROM http_events WHERE local_port = {port}"), &vec![expected; 5])
 }

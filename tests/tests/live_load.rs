@@ -37,7 +37,8 @@ fn a_thousand_requests_a_second_are_all_there() -> anyhow::Result<()> {
     }
     let took = started.elapsed();
     assert!(took < Duration::from_secs(PACED_REQUESTS / PACED_PER_SECOND + 2), "the clients were too slow: {took:?}");
-    let expected: Vec<_> = (0..PACED_REQUESTS).map(|i| json!({ "req_path": format!("/status/200/{i}"), "resp_status": 200 })).collect();
+    let expected: Vec<_> =
+        (0..PACED_REQUESTS).map(|i| json!({ "req_path": format!("/status/200/{i}"), "resp_status": 200 })).collect();
     earshot.expect(&format!("SELECT req_path, resp_status FROM http_events WHERE local_port = {port}"), &expected)?;
     assert_eq!(lost(&earshot)?, 0, "nothing may be lost at this pace: {:?}", losses(&earshot)?);
     Ok(())
@@ -61,14 +62,21 @@ fn redis_benchmark_at_full_speed() -> anyhow::Result<()> {
     let (redis, earshot) = (Redis::start()?, Earshot::start()?);
     let port = redis.port.to_string();
     let made = 400_000;
-    run("redis-benchmark", ["-p", &port, "-c", "16", "-t", "get,set", "-n", &(made / 2).to_string(), "-d", "100", "-r", "1000", "-q"])?;
+    run(
+        "redis-benchmark",
+        ["-p", &port, "-c", "16", "-t", "get,set", "-n", &(made / 2).to_string(), "-d", "100", "-r", "1000", "-q"],
+    )?;
     accounted(&earshot, "redis_events", &format!("local_port = {port} AND command IN ('GET', 'SET')"), made, 0)?;
     // pipelined: many commands in a read
     let before = lost(&earshot)?;
     run("redis-benchmark", ["-p", &port, "-c", "4", "-P", "50", "-t", "incr", "-n", "100000", "-q"])?;
     let rows = settled(&earshot, "redis_events", &format!("local_port = {port} AND command = 'INCR'"), 100_000)?;
     let known = lost(&earshot)? - before + marked(&earshot, "redis_events", "command = 'INCR'")?;
-    assert!(rows <= 100_000 && 100_000 - rows <= known, "{rows} of 100000 rows, {known} known to be lost: {:?}", losses(&earshot)?);
+    assert!(
+        rows <= 100_000 && 100_000 - rows <= known,
+        "{rows} of 100000 rows, {known} known to be lost: {:?}",
+        losses(&earshot)?
+    );
     Ok(())
 }
 
@@ -96,7 +104,10 @@ fn many_short_connections() -> anyhow::Result<()> {
     }
     let query = format!("SELECT req_path, resp_status FROM http_events WHERE local_port = {}", server.port);
     compare(&expected, &earshot.rows_when(&query, expected.len())?)?;
-    let closed = format!("SELECT count(*) AS n FROM connections WHERE local_port = {} AND role = 'server' AND closed_at IS NOT NULL", server.port);
+    let closed = format!(
+        "SELECT count(*) AS n FROM connections WHERE local_port = {} AND role = 'server' AND closed_at IS NOT NULL",
+        server.port
+    );
     wait_until(5, "1,000 closed connections", || earshot.number(&closed).is_ok_and(|n| n == 1000).then_some(()))
         .with_context(|| format!("{:?}", earshot.number(&closed)))
 }

@@ -16,7 +16,12 @@ fn traffic(port: u16, done: &AtomicBool) -> anyhow::Result<()> {
             break;
         }
         let status = tests::STATUSES[i % tests::STATUSES.len()];
-        connection.ask("POST", &format!("/status/{status}/{i}?page=test"), &[("X-Page", "test")], b"{\"from\": \"the test\"}")?;
+        connection.ask(
+            "POST",
+            &format!("/status/{status}/{i}?page=test"),
+            &[("X-Page", "test")],
+            b"{\"from\": \"the test\"}",
+        )?;
         std::thread::sleep(PAUSE);
     }
     Ok(())

@@ -74,7 +74,9 @@ fn a_pipeline_with_errors_and_a_transaction() -> anyhow::Result<()> {
             expected.push(json!({ "command": "SET", "failed": false }));
         }
     }
-    for (words, name) in [(&[b"MULTI".as_slice()][..], "MULTI"), (&[b"INCR", b"n"], "INCR"), (&[b"EXEC"], "EXEC"), (&[b"PING"], "PING")] {
+    for (words, name) in
+        [(&[b"MULTI".as_slice()][..], "MULTI"), (&[b"INCR", b"n"], "INCR"), (&[b"EXEC"], "EXEC"), (&[b"PING"], "PING")]
+    {
         pipeline.extend(command(words));
         expected.push(json!({ "command": name, "failed": false }));
     }
@@ -109,7 +111,15 @@ fn resp3_inline_commands_and_pushed_messages() -> anyhow::Result<()> {
         subscriber.until(format!("number {i}\r\n").as_bytes())?;
     }
     let row = |command: &str, count: usize| json!({ "command": command, "args_count": count });
-    let mut expected = vec![row("HELLO", 1), row("HSET", 3), row("HGETALL", 1), row("GET", 1), row("SET", 2), row("GET", 1), row("SUBSCRIBE", 1)];
+    let mut expected = vec![
+        row("HELLO", 1),
+        row("HSET", 3),
+        row("HGETALL", 1),
+        row("GET", 1),
+        row("SET", 2),
+        row("GET", 1),
+        row("SUBSCRIBE", 1),
+    ];
     expected.extend(vec![row("PUBLISH", 2); 5]);
     earshot.expect(&query(&redis, "command, args_count"), &expected)
 }

@@ -28,8 +28,16 @@ const PROTOCOLS: &[Protocol] = &[
         table: "http_events",
         columns: &[("method", "req_method"), ("target", "req_path"), ("status", "resp_status")],
     },
-    Protocol { folder: "dns", table: "dns_events", columns: &[("name", "query_name"), ("type", "query_type"), ("rcode", "rcode")] },
-    Protocol { folder: "redis", table: "redis_events", columns: &[("command", "command"), ("args_count", "args_count"), ("error", "error")] },
+    Protocol {
+        folder: "dns",
+        table: "dns_events",
+        columns: &[("name", "query_name"), ("type", "query_type"), ("rcode", "rcode")],
+    },
+    Protocol {
+        folder: "redis",
+        table: "redis_events",
+        columns: &[("command", "command"), ("args_count", "args_count"), ("error", "error")],
+    },
 ];
 
 /// Damaged copies of each capture.

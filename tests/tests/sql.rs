@@ -141,10 +141,20 @@ fn a_file_is_split_into_records() -> anyhow::Result<()> {
 
 #[test]
 fn a_record_without_a_head_is_refused() {
-    assert!(records("SELECT 1
-").is_err());
-    assert!(records("query
+    assert!(
+        records(
+            "SELECT 1
+"
+        )
+        .is_err()
+    );
+    assert!(
+        records(
+            "query
 ----
 1
-").is_err());
+"
+        )
+        .is_err()
+    );
 }

@@ -40,7 +40,16 @@ fn metadata() -> anyhow::Result<Value> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let manifest = root().join("Cargo.toml");
     let output = std::process::Command::new(cargo)
-        .args(["metadata", "--format-version", "1", "--locked", "--offline", "--filter-platform", "x86_64-unknown-linux-gnu", "--manifest-path"])
+        .args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--locked",
+            "--offline",
+            "--filter-platform",
+            "x86_64-unknown-linux-gnu",
+            "--manifest-path",
+        ])
         .arg(manifest)
         .output()
         .context("cannot run cargo metadata")?;
@@ -123,7 +132,8 @@ fn with_arrow(name: &str) -> bool {
 fn files(endings: &[&str]) -> anyhow::Result<Vec<String>> {
     let at = root();
     let listed = run("git", ["-C", &at.to_string_lossy(), "ls-files", "--cached", "--others", "--exclude-standard"])?;
-    let wanted = |name: &&str| endings.iter().any(|e| name.ends_with(e)) && !name.starts_with("ui/dist/") && at.join(name).is_file();
+    let wanted =
+        |name: &&str| endings.iter().any(|e| name.ends_with(e)) && !name.starts_with("ui/dist/") && at.join(name).is_file();
     Ok(listed.lines().filter(wanted).map(str::to_owned).collect())
 }
 

@@ -20,7 +20,9 @@ pub fn check(place: &Place, steps: &mut Steps) -> anyhow::Result<()> {
     steps.step("kernel programs", || ebpf::check(place))?;
     steps.step("page", || ui::check(place))?;
     steps.step("lints", || lints(place))?;
-    steps.step("documents", || run(cargo(place).env("RUSTDOCFLAGS", "-D warnings").args(["doc", "--release", "--workspace", "--no-deps", "--quiet"])))
+    steps.step("documents", || {
+        run(cargo(place).env("RUSTDOCFLAGS", "-D warnings").args(["doc", "--release", "--workspace", "--no-deps", "--quiet"]))
+    })
 }
 
 fn format(place: &Place) -> anyhow::Result<()> {
@@ -32,7 +34,17 @@ fn format(place: &Place) -> anyhow::Result<()> {
 }
 
 fn lints(place: &Place) -> anyhow::Result<()> {
-    run(cargo(place).args(["clippy", "--release", "--locked", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))?;
+    run(cargo(place).args([
+        "clippy",
+        "--release",
+        "--locked",
+        "--workspace",
+        "--all-targets",
+        "--quiet",
+        "--",
+        "-D",
+        "warnings",
+    ]))?;
     for (manifest, all_targets) in OTHERS {
         let mut clippy = cargo(place);
         clippy.args(["clippy", "--release", "--locked", "--quiet", "--manifest-path", manifest]);

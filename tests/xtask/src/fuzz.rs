@@ -17,7 +17,9 @@ pub fn fuzz(place: &Place, seconds: u64) -> anyhow::Result<()> {
     anyhow::ensure!(!targets.is_empty(), "{FOLDER} has no targets");
     for target in targets {
         let mut command = cargo(place);
-        command.args(["run", "--release", "--quiet", "--locked", "--manifest-path"]).arg(place.root.join(FOLDER).join("Cargo.toml"));
+        command
+            .args(["run", "--release", "--quiet", "--locked", "--manifest-path"])
+            .arg(place.root.join(FOLDER).join("Cargo.toml"));
         run(command.arg("--").arg(&target).arg(seconds.to_string()))?;
     }
     Ok(())

@@ -19,7 +19,10 @@ pub fn write(place: &Place) -> anyhow::Result<()> {
 
 pub fn check(place: &Place) -> anyhow::Result<()> {
     let kept = std::fs::read_to_string(place.root.join(PAGE)).with_context(|| format!("cannot read {PAGE}"))?;
-    anyhow::ensure!(kept == page(&tables()), "{PAGE} is not what the tables' declarations give; 'cargo xtask reference' renews it");
+    anyhow::ensure!(
+        kept == page(&tables()),
+        "{PAGE} is not what the tables' declarations give; 'cargo xtask reference' renews it"
+    );
     Ok(())
 }
 
@@ -53,7 +56,8 @@ fn requests(out: &mut String, tables: &[&Table]) {
     out.push_str("\n## requests\n\nA view: the rows of all traffic tables, with their shared columns and these five.\n\n");
     out.push_str("| table | `protocol` | `operation` | `target` | `status` | `failed` |\n|---|---|---|---|---|---|\n");
     for (table, view) in tables.iter().filter_map(|t| t.requests.as_ref().map(|view| (t, view))) {
-        let cells = [view.protocol, view.operation, view.target, view.status, view.failed].map(|sql| format!("`{}`", cell(sql)));
+        let cells =
+            [view.protocol, view.operation, view.target, view.status, view.failed].map(|sql| format!("`{}`", cell(sql)));
         let _ = writeln!(out, "| `{}` | {} |", table.name, cells.join(" | "));
     }
 }
@@ -73,7 +77,12 @@ mod tests {
         for table in tables() {
             let section = page.split(&format!("\n## {}\n", table.name)).nth(1).expect(table.name);
             for column in table.columns() {
-                assert!(section.contains(&format!("| `{}` | {} |", column.name, column.ty.sql())), "{}.{}", table.name, column.name);
+                assert!(
+                    section.contains(&format!("| `{}` | {} |", column.name, column.ty.sql())),
+                    "{}.{}",
+                    table.name,
+                    column.name
+                );
             }
         }
     }

@@ -29,12 +29,18 @@ fn all(place: &Place, steps: &mut Steps, closing: &mut Vec<String>) -> anyhow::R
     steps.step("setup", || setup(place, Wanted::ALL))?;
     claim(place)?;
     check::check(place, steps)?;
-    steps.step("build", || run(cargo(place).args(["build", "--release", "--locked", "--workspace", "--bins", "--tests", "--quiet"])))?;
-    steps.step("documents' examples", || run(cargo(place).args(["test", "--release", "--locked", "--workspace", "--doc", "--quiet"])))?;
+    steps.step("build", || {
+        run(cargo(place).args(["build", "--release", "--locked", "--workspace", "--bins", "--tests", "--quiet"]))
+    })?;
+    steps.step("documents' examples", || {
+        run(cargo(place).args(["test", "--release", "--locked", "--workspace", "--doc", "--quiet"]))
+    })?;
     steps.step("fuzz", || fuzz::fuzz(place, fuzz::SECONDS_SHORT))?;
     steps.step("tests", || {
         let mut nextest = cargo(place);
-        nextest.args(["nextest", "run", "--release", "--locked", "--workspace"]).env("EARSHOT_BINARY", place.target.join("release/earshot"));
+        nextest
+            .args(["nextest", "run", "--release", "--locked", "--workspace"])
+            .env("EARSHOT_BINARY", place.target.join("release/earshot"));
         let (done, lines) = run_keeping(&mut nextest, |line| line.trim_start().starts_with("Summary ["));
         *closing = lines;
         done
@@ -64,6 +70,7 @@ fn members(place: &Place) -> anyhow::Result<Vec<String>> {
     let text = output(cargo(place).args(["metadata", "--format-version", "1", "--no-deps", "--locked"]))?;
     let metadata: Value = serde_json::from_str(&text).context("cargo metadata is no JSON")?;
     let packages = metadata["packages"].as_array().context("cargo metadata has no packages")?;
-    let in_workspace = packages.iter().filter(|p| p["manifest_path"].as_str().is_some_and(|m| Path::new(m).starts_with(&place.root)));
+    let in_workspace =
+        packages.iter().filter(|p| p["manifest_path"].as_str().is_some_and(|m| Path::new(m).starts_with(&place.root)));
     Ok(in_workspace.filter_map(|p| p["name"].as_str().map(str::to_owned)).collect())
 }

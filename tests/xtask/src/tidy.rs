@@ -6,7 +6,8 @@ use crate::place::Place;
 use crate::program::{output, program};
 
 /// Words of work that is not done. Written in two parts, so that this file holds to its own rule.
-const UNFINISHED: [&str; 5] = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("to", "do!("), concat!("unimplemented", "!("), concat!("dbg", "!(")];
+const UNFINISHED: [&str; 5] =
+    [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("to", "do!("), concat!("unimplemented", "!("), concat!("dbg", "!(")];
 /// Names that say nothing of what is inside.
 const EMPTY_NAMES: [&str; 7] = ["utils", "util", "helpers", "helper", "common", "misc", "manager"];
 /// Endings of files that are written by hand.

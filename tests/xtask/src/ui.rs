@@ -44,10 +44,15 @@ fn installed(folder: &Path) -> bool {
 }
 
 fn node_is_new_enough(place: &Place) -> anyhow::Result<()> {
-    let text = output(program(place, "node").arg("--version")).context("the page needs Node; 'cargo xtask setup --ui' installs it")?;
+    let text =
+        output(program(place, "node").arg("--version")).context("the page needs Node; 'cargo xtask setup --ui' installs it")?;
     let version = version(&text).with_context(|| format!("node --version says {text:?}"))?;
     let (major, minor) = NODE_MIN;
-    anyhow::ensure!(version >= NODE_MIN, "the page needs Node {major}.{minor} or newer, here is {}; install a newer one", text.trim());
+    anyhow::ensure!(
+        version >= NODE_MIN,
+        "the page needs Node {major}.{minor} or newer, here is {}; install a newer one",
+        text.trim()
+    );
     Ok(())
 }
 

@@ -19,7 +19,8 @@ const TARGET: &str = "bpfel-unknown-none";
 
 pub fn build(place: &Place) -> anyhow::Result<Vec<u8>> {
     let target = place.target.join("ebpf");
-    run(&mut compile(place, &target)?).context("cannot build the kernel programs; 'cargo xtask setup --bpf' installs what that needs")?;
+    run(&mut compile(place, &target)?)
+        .context("cannot build the kernel programs; 'cargo xtask setup --bpf' installs what that needs")?;
     let stripped = target.join("earshot.bpf.o");
     let built = target.join(TARGET).join("release/earshot");
     run(program(place, STRIP).arg("-g").arg("-o").arg(&stripped).arg(&built))?;

