@@ -133,7 +133,7 @@ impl Capture {
         let mut loader = EbpfLoader::new();
         loader.btf(Some(&btf)).override_global("OWN_PID", &own_pid, true).override_global("RING_MASK", &mask, true);
         for (name, offset) in &offsets {
-            loader.override_global(*name, offset, true);
+            loader.override_global(name, offset, true);
         }
         for unused in rings..RINGS_MAX {
             loader.map_max_entries(["RING_0", "RING_1", "RING_2", "RING_3"][unused], 4096);
