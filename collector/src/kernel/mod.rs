@@ -14,5 +14,5 @@ mod record;
 
 pub use capture::{Capture, Policies, ProbeState, Ring, StartError};
 pub use clock::{Clock, boottime_minus_monotonic_ns, monotonic_ns};
-pub use privileges::{can_read_kernel, missing_privileges, prefer_this_thread, raise_limits, release_memory};
+pub use privileges::{can_read_kernel, missing_privileges, raise_limits, release_memory};
 pub use record::{Record, decode};

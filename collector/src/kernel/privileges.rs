@@ -56,14 +56,3 @@ pub fn release_memory() {
         libc::malloc_trim(0);
     }
 }
-
-/// Niceness of a thread that must not be late; a ring buffer fills while it waits for a CPU.
-const READER_NICENESS: i32 = -10;
-
-/// Lets the calling thread run before others; where that is not permitted it runs as others do.
-pub fn prefer_this_thread() {
-    // SAFETY: no pointers; on Linux a niceness belongs to a thread, and 0 names the calling one.
-    unsafe {
-        libc::setpriority(libc::PRIO_PROCESS, 0, READER_NICENESS);
-    }
-}

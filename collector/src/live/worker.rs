@@ -8,7 +8,7 @@ use ebpf_abi::policy;
 
 use super::bridge;
 use crate::connect::{Consumer, Context, PolicyControl, Tracker, Wanted};
-use crate::kernel::{Policies, Ring, decode, monotonic_ns, prefer_this_thread};
+use crate::kernel::{Policies, Ring, decode, monotonic_ns};
 
 /// Records that are read before the clock is looked at again.
 const READ_MAX: usize = 4096;
@@ -58,7 +58,6 @@ pub struct Worker {
 
 impl Worker {
     pub fn run(mut self) {
-        prefer_this_thread();
         let policies = self.policies.take().map(|p| Box::new(p) as Box<dyn PolicyControl>);
         let processes = self.context.processes.clone();
         let mut tracker = Tracker::new(self.context.clone(), policies);
