@@ -62,6 +62,8 @@ struct Graph {
     names: BTreeMap<String, String>,
     uses: BTreeMap<String, BTreeSet<String>>,
     ours: BTreeSet<String>,
+    /// Names of the crates that ask for the Arrow side of `schema`, which is a feature.
+    with_arrow: BTreeSet<String>,
 }
 
 fn text(value: &Value) -> String {
@@ -77,12 +79,16 @@ fn graph(with_tests: bool) -> anyhow::Result<Graph> {
     let packages = list(&metadata["packages"]);
     let names = packages.iter().map(|p| (text(&p["id"]), text(&p["name"]))).collect();
     let ours = packages.iter().filter(|p| p["source"].is_null()).map(|p| text(&p["id"])).collect();
+    let asks_for_arrow =
+        |d: &Value| d["name"] == "schema" && d["kind"] != "dev" && list(&d["features"]).iter().any(|f| f == "arrow");
+    let arrow = packages.iter().filter(|p| list(&p["dependencies"]).iter().any(asks_for_arrow));
+    let with_arrow = arrow.map(|p| text(&p["name"])).collect();
     let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for node in list(&metadata["resolve"]["nodes"]) {
         let built_with = |dep: &&Value| with_tests || list(&dep["dep_kinds"]).iter().any(|kind| kind["kind"] != "dev");
         uses.insert(text(&node["id"]), list(&node["deps"]).iter().filter(built_with).map(|dep| text(&dep["pkg"])).collect());
     }
-    Ok(Graph { names, uses, ours })
+    Ok(Graph { names, uses, ours, with_arrow })
 }
 
 #[test]
@@ -111,8 +117,7 @@ fn light_crates_stay_light() -> anyhow::Result<()> {
         let start = graph.ours.iter().find(|id| graph.names[*id] == *name).with_context(|| format!("no crate {name}"))?;
         let (mut seen, mut next) = (BTreeSet::new(), vec![start.clone()]);
         while let Some(id) = next.pop() {
-            // the Arrow side of `schema` is a feature, which not every crate asks for
-            if seen.insert(id.clone()) && (graph.names[&id] != "schema" || with_arrow(name)) {
+            if seen.insert(id.clone()) && (graph.names[&id] != "schema" || graph.with_arrow.contains(*name)) {
                 next.extend(graph.uses.get(&id).into_iter().flatten().cloned());
             }
         }
@@ -121,11 +126,6 @@ fn light_crates_stay_light() -> anyhow::Result<()> {
         assert!(found.is_empty(), "{name} depends on {found:?}");
     }
     Ok(())
-}
-
-/// Crates that ask for the Arrow side of `schema`.
-fn with_arrow(name: &str) -> bool {
-    !matches!(name, "protocol-parsers" | "ebpf-abi" | "schema")
 }
 
 /// Files in the checkout with one of these endings, generated and foreign ones left out.
