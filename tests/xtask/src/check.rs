@@ -10,6 +10,8 @@ use crate::{ebpf, reference, tidy, ui};
 
 /// Workspaces beside the main one: their manifest, and whether all of it builds for this machine.
 const OTHERS: [(&str, bool); 2] = [("ebpf/Cargo.toml", false), ("protocol-parsers/fuzz/Cargo.toml", true)];
+/// Their packages.
+const OTHER_PACKAGES: [&str; 3] = ["ebpf/abi/Cargo.toml", "ebpf/programs/Cargo.toml", "protocol-parsers/fuzz/Cargo.toml"];
 
 pub fn check(place: &Place, steps: &mut Steps) -> anyhow::Result<()> {
     steps.step("format", || format(place))?;
@@ -27,8 +29,8 @@ pub fn check(place: &Place, steps: &mut Steps) -> anyhow::Result<()> {
 
 fn format(place: &Place) -> anyhow::Result<()> {
     run(cargo(place).args(["fmt", "--all", "--check"]))?;
-    for (manifest, _) in OTHERS {
-        run(cargo(place).args(["fmt", "--all", "--check", "--manifest-path", manifest]))?;
+    for manifest in OTHER_PACKAGES {
+        run(cargo(place).args(["fmt", "--check", "--manifest-path", manifest]))?;
     }
     Ok(())
 }
