@@ -68,6 +68,10 @@ impl Earshot {
         self.process.pid()
     }
 
+    pub fn signal(&self, signal: &str) -> anyhow::Result<()> {
+        self.process.signal(signal)
+    }
+
     /// One call of the API.
     pub fn call(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> anyhow::Result<Answer> {
         Connection::open(("127.0.0.1", self.port))?.ask(method, path, headers, body)

@@ -11,6 +11,8 @@ const PACED_PER_SECOND: u64 = 1000;
 const FULL_SPEED_SECONDS: u64 = 5;
 /// With the default memory for rows, 512 MiB.
 const RESIDENT_BYTES_MAX: u64 = 700 << 20;
+/// Kernel events of one small request and its response: a write and a read at each end, some in two parts.
+const EVENTS_PER_REQUEST_MAX: u64 = 6;
 /// At full speed, with servers and clients on the same processors as earshot.
 const ROWS_PERCENT_MIN: u64 = 99;
 
@@ -47,12 +49,7 @@ fn a_thousand_requests_a_second_are_all_there() -> anyhow::Result<()> {
 #[test]
 fn wrk_at_full_speed() -> anyhow::Result<()> {
     let (nginx, earshot) = (Nginx::start()?, Earshot::start()?);
-    let seconds = format!("-d{FULL_SPEED_SECONDS}s");
-    let said = run("wrk", ["-t1", "-c16", &seconds, &nginx.url("/text.html")])?;
-    let words = said.split_whitespace().collect::<Vec<_>>();
-    let at = words.windows(2).position(|w| w == ["requests", "in"]).context("wrk counted nothing")?;
-    let made: u64 = words[at - 1].parse()?;
-    assert!(!said.contains("Non-2xx"), "{said}");
+    let made = wrk(&nginx, FULL_SPEED_SECONDS)?;
     // wrk stops in mid-flight: each connection may have one more than it counted
     accounted(&earshot, "http_events", &format!("local_port = {} AND resp_status = 200", nginx.port), made, 16)
 }
@@ -78,6 +75,35 @@ fn redis_benchmark_at_full_speed() -> anyhow::Result<()> {
         losses(&earshot)?
     );
     Ok(())
+}
+
+#[test]
+fn a_reader_that_stands_still_says_what_it_lost() -> anyhow::Result<()> {
+    let (nginx, earshot) = (Nginx::start()?, Earshot::start()?);
+    let made = std::thread::scope(|threads| -> anyhow::Result<u64> {
+        let client = threads.spawn(|| wrk(&nginx, 6));
+        std::thread::sleep(Duration::from_secs(1));
+        earshot.signal("STOP")?;
+        std::thread::sleep(Duration::from_secs(3));
+        earshot.signal("CONT")?;
+        client.join().map_err(|_| anyhow::anyhow!("the client panicked"))?
+    })?;
+    let condition = format!("local_port = {}", nginx.port);
+    let rows = settled(&earshot, "http_events", &condition, made)?;
+    let known = lost(&earshot)? + marked(&earshot, "http_events", &condition)?;
+    let figures = format!("{made} made, {rows} rows, {known} known to be lost or cut: {:?}", losses(&earshot)?);
+    eprintln!("{figures}");
+    assert!(rows <= made + 16, "more rows than requests: {figures}");
+    let missing = made.saturating_sub(rows);
+    assert!(missing <= known, "a loss that nothing explains: {figures}");
+    assert!(known <= missing * EVENTS_PER_REQUEST_MAX + 1000, "far more is said to be lost than is missing: {figures}");
+    // and afterwards it sees everything again
+    let mut connection = Connection::open(("127.0.0.1", nginx.port))?;
+    for i in 0..100 {
+        connection.get(&format!("/status/200/after/{i}"))?;
+    }
+    let expected: Vec<_> = (0..100).map(|i| json!({ "req_path": format!("/status/200/after/{i}") })).collect();
+    earshot.expect(&format!("SELECT req_path FROM http_events WHERE {condition} AND req_path LIKE '%/after/%'"), &expected)
 }
 
 #[test]
@@ -110,6 +136,15 @@ fn many_short_connections() -> anyhow::Result<()> {
     );
     wait_until(5, "1,000 closed connections", || earshot.number(&closed).is_ok_and(|n| n == 1000).then_some(()))
         .with_context(|| format!("{:?}", earshot.number(&closed)))
+}
+
+/// As fast as it goes; how many requests wrk made.
+fn wrk(nginx: &Nginx, seconds: u64) -> anyhow::Result<u64> {
+    let said = run("wrk", ["-t1", "-c16", &format!("-d{seconds}s"), &nginx.url("/text.html")])?;
+    let words = said.split_whitespace().collect::<Vec<_>>();
+    let at = words.windows(2).position(|w| w == ["requests", "in"]).context("wrk counted nothing")?;
+    anyhow::ensure!(!said.contains("Non-2xx"), "{said}");
+    Ok(words[at - 1].parse()?)
 }
 
 /// Requests = rows + loss, no row too many, and the loss is explained.
