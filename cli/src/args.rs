@@ -9,9 +9,14 @@ use crate::output::FormatArg;
 
 /// earshot shows what the programs on this machine say to each other, with no change to any of them.
 #[derive(Parser)]
-#[command(name = "earshot", version, arg_required_else_help = true, after_help = "Example:
+#[command(
+    name = "earshot",
+    version,
+    arg_required_else_help = true,
+    after_help = "Example:
   earshot run &
-  earshot sql \"SELECT time, operation, target, status, latency_ns FROM requests ORDER BY time DESC LIMIT 10\"")]
+  earshot sql \"SELECT time, operation, target, status, latency_ns FROM requests ORDER BY time DESC LIMIT 10\""
+)]
 pub struct Args {
     /// What to tell on standard error: error, warn, info, debug or trace, or a filter such as 'warn,collector=debug'.
     #[arg(long, global = true, env = "EARSHOT_LOG", default_value = "warn")]
@@ -32,11 +37,13 @@ pub enum Command {
 
 /// Capture this host's traffic and answer SQL over it, by HTTP, a page and PostgreSQL's protocol.
 #[derive(ClapArgs)]
-#[command(after_help = "Prints 'earshot ready: URL' when every probe is attached. Ends with SIGTERM or Ctrl-C and keeps its rows.
+#[command(
+    after_help = "Prints 'earshot ready: URL' when every probe is attached. Ends with SIGTERM or Ctrl-C and keeps its rows.
 
 Example:
   earshot run --data-dir /var/lib/earshot
-  earshot run --listen 0.0.0.0:7117 --token-file /etc/earshot/token")]
+  earshot run --listen 0.0.0.0:7117 --token-file /etc/earshot/token"
+)]
 pub struct RunArgs {
     /// Address of the API and the page [default: 127.0.0.1:7117]
     #[arg(long)]

@@ -64,7 +64,8 @@ impl Config {
     pub fn of(args: &RunArgs) -> anyhow::Result<Self> {
         let mut config = match &args.config {
             Some(path) => {
-                let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the configuration {}", path.display()))?;
+                let text = std::fs::read_to_string(path)
+                    .with_context(|| format!("cannot read the configuration {}", path.display()))?;
                 toml::from_str(&text).with_context(|| format!("the configuration {} is wrong", path.display()))?
             }
             None => Self::default(),
@@ -94,7 +95,8 @@ impl Config {
         if !self.host.is_empty() {
             return self.host.clone();
         }
-        std::fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| "localhost".to_owned(), |name| name.trim().to_owned())
+        std::fs::read_to_string("/proc/sys/kernel/hostname")
+            .map_or_else(|_| "localhost".to_owned(), |name| name.trim().to_owned())
     }
 
     pub fn parsing(&self) -> protocol_parsers::Settings {

@@ -26,7 +26,10 @@ impl collector::batch::Sink for Nowhere {
 pub fn record(args: RecordArgs) -> Done {
     let missing = collector::kernel::missing_privileges();
     if !missing.is_empty() {
-        return Err(Failure::NotPermitted(anyhow::anyhow!("recording needs {}: run as root, or with these capabilities", missing.join(", "))));
+        return Err(Failure::NotPermitted(anyhow::anyhow!(
+            "recording needs {}: run as root, or with these capabilities",
+            missing.join(", ")
+        )));
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
     runtime.block_on(write(args.file, args.seconds))
@@ -62,7 +65,10 @@ async fn write(file: PathBuf, seconds: Option<u64>) -> Done {
     }
     tokio::task::spawn_blocking(move || live.stop()).await.context("the capture did not stop")?;
     if let Some(error) = progress.error() {
-        return Err(Failure::Failed(anyhow::anyhow!("cannot write {}: {error}; what was written before is good", file.display())));
+        return Err(Failure::Failed(anyhow::anyhow!(
+            "cannot write {}: {error}; what was written before is good",
+            file.display()
+        )));
     }
     eprintln!("earshot: {} records, {} bytes", progress.records(), progress.bytes());
     Ok(())

@@ -56,7 +56,9 @@ async fn answer(args: &ReplayArgs, store: Arc<Store>) -> Done {
         }
         None if !args.serve => {
             let (names, counts) = super::all_tables()
-                .filter_map(|t| store.stats(t.name).filter(|s| s.rows > 0).map(|s| (Some(t.name.to_owned()), Some(s.rows.to_string()))))
+                .filter_map(|t| {
+                    store.stats(t.name).filter(|s| s.rows > 0).map(|s| (Some(t.name.to_owned()), Some(s.rows.to_string())))
+                })
                 .unzip();
             print(args.format.chosen(), &text_rows(&[("table", names), ("rows", counts)])?)?;
         }

@@ -8,9 +8,9 @@ use arrow::array::RecordBatch;
 use collector::kernel::StartError;
 use collector::live::{Live, Settings};
 use query_engine::api::{BindError, Server, ServerConfig};
+use query_engine::pgwire;
 use query_engine::sql::{Limits, SqlEngine};
 use query_engine::store::{DataDir, Store, StoreConfig};
-use query_engine::pgwire;
 use tokio::sync::watch;
 
 use crate::args::RunArgs;
@@ -67,7 +67,9 @@ async fn serve(config: Config) -> Done {
     let ended = signals::asked_to_end();
     let token = config.token()?;
     let metrics = telemetry::metrics()?;
-    let server = Server::bind(config.listen, ServerConfig { token: token.clone(), metrics: Some(metrics) }).await.map_err(bind_failure)?;
+    let server = Server::bind(config.listen, ServerConfig { token: token.clone(), metrics: Some(metrics) })
+        .await
+        .map_err(bind_failure)?;
     let pg = pgwire::Server::bind(config.pg_listen, token).await.map_err(bind_failure)?;
     let folder = DataDir::open(&config.data_dir).map_err(anyhow::Error::from)?;
     let host = config.host_name();

@@ -26,7 +26,10 @@ pub fn explained(error: &SqlError) -> anyhow::Error {
 pub fn sql(args: SqlArgs) -> Done {
     let query = if args.query == "-" {
         let mut text = String::new();
-        std::io::stdin().take(QUERY_BYTES_MAX).read_to_string(&mut text).context("cannot read the query from standard input")?;
+        std::io::stdin()
+            .take(QUERY_BYTES_MAX)
+            .read_to_string(&mut text)
+            .context("cannot read the query from standard input")?;
         text
     } else {
         args.query.clone()
@@ -37,7 +40,9 @@ pub fn sql(args: SqlArgs) -> Done {
     loop {
         ask(&args, &query)?;
         let Some(seconds) = args.watch else { return Ok(()) };
-        std::thread::sleep(Duration::try_from_secs_f64(seconds).map_err(|_| Failure::Usage(anyhow::anyhow!("--watch takes seconds")))?);
+        std::thread::sleep(
+            Duration::try_from_secs_f64(seconds).map_err(|_| Failure::Usage(anyhow::anyhow!("--watch takes seconds")))?,
+        );
     }
 }
 
@@ -56,7 +61,9 @@ type Answer = ureq::http::Response<ureq::Body>;
 fn checked(args: &SqlArgs, sent: Result<Answer, ureq::Error>) -> Result<Answer, Failure> {
     let answer = sent.map_err(|error| match error {
         ureq::Error::BadUri(_) | ureq::Error::Http(_) => Failure::Usage(anyhow::anyhow!("{} is no URL: {error}", args.url)),
-        error => Failure::NoServer(anyhow::anyhow!("no earshot answers at {}: {error}; start one with 'earshot run'", args.url)),
+        error => {
+            Failure::NoServer(anyhow::anyhow!("no earshot answers at {}: {error}; start one with 'earshot run'", args.url))
+        }
     })?;
     let status = answer.status().as_u16();
     if status == 200 {
