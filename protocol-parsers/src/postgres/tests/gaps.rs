@@ -1,0 +1,182 @@
+//! Connections that were joined, and bytes that were not seen.
+
+use super::harness::*;
+use crate::{Skipped, State};
+
+const ONE: &str = "Query | query=select 1 | operation=SELECT | command_tag=SELECT 1 | rows=1 | transaction_status=idle";
+
+fn one() -> (Vec<u8>, Vec<u8>) {
+    (query("select 1"), [columns(), row("1"), done("SELECT 1")].concat())
+}
+
+#[test]
+fn joined_between_messages() {
+    let (ask, answer) = one();
+    let expect = format!("{ONE} likely");
+    check_joined(&[Client(&ask), Server(&answer), Client(&ask), Server(&answer)], &[&expect, &expect]);
+    // the end of an earlier response comes first
+    check_joined(&[Server(&done("SELECT 5")), Client(&ask), Server(&answer)], &[&expect]);
+    check_joined(&[Client(&ask), Server(&ready()), Server(&answer)], &[&expect]);
+}
+
+#[test]
+fn joined_inside_messages() {
+    let (ask, answer) = one();
+    let expect = format!("{ONE} likely");
+    let rows = check_joined(&[Client(b"ect 1\0"), Server(&answer), Client(&ask), Server(&answer)], &[&expect]);
+    assert_eq!(rows.skipped(Skipped::JoinedMidMessage), (1, 6));
+    let middle = [b"rest of a row".to_vec(), row("2"), done("SELECT 2")].concat();
+    let rows = check_joined(&[Server(&middle), Client(&ask), Server(&answer)], &[&expect]);
+    assert_eq!(rows.skipped(Skipped::JoinedMidMessage), (1, (middle.len() - 6) as u64));
+    // inside a pipeline
+    let middle = [b"rest\0".to_vec(), sync(), ask.clone()].concat();
+    check_joined(&[Client(&middle), Server(&ready()), Server(&answer)], &[&expect]);
+}
+
+#[test]
+fn a_login_may_be_seen_although_joined() {
+    let (ask, answer) = one();
+    let expect = ONE.replace(" | transaction", " | user_name=me | database_name=db | transaction");
+    check_joined(
+        &[Client(&login("me", "db")), Server(&ready()), Client(&ask), Server(&answer)],
+        &["Startup | user_name=me | database_name=db | transaction_status=idle likely", &format!("{expect} likely")],
+    );
+}
+
+#[test]
+fn a_statement_from_before_has_no_query() {
+    let run = [bind("", "s1", 0, &[Some(b"7")]), execute(""), sync()].concat();
+    let ran = [message(b'2', b""), row("7"), done("SELECT 1")].concat();
+    check_joined(&[Client(&run), Server(&ran)], &[r#"Execute | parameters=["7"] | command_tag=SELECT 1 | rows=1 likely"#]);
+    // not even the Bind was seen
+    check_joined(
+        &[Client(&[execute("p"), sync()].concat()), Server(&[row("7"), done("SELECT 1")].concat())],
+        &["Execute | command_tag=SELECT 1 | rows=1 likely"],
+    );
+}
+
+#[test]
+fn holes_inside_bodies_are_counted() {
+    let (ask, answer) = one();
+    let text = "x".repeat(1000);
+    let long = query(&format!("select '{text}'"));
+    let large = row(&text);
+    let rows = rows(
+        true,
+        &[
+            Client(&login("a", "b")),
+            Server(&ready()),
+            Client(&long[..100]),
+            ClientUnseen(long.len() as u64 - 100),
+            Server(&[columns().as_slice(), &large[..20]].concat()),
+            ServerUnseen(large.len() as u64 - 20),
+            Server(&done("SELECT 1")),
+            Client(&ask),
+            Server(&answer),
+        ],
+        || usize::MAX,
+    );
+    let names = "user_name=a | database_name=b";
+    let tail = format!("command_tag=SELECT 1 | rows=1 | {names} | transaction_status=idle");
+    let seen = std::str::from_utf8(&long[5..100]).unwrap();
+    assert_eq!(
+        rows.lines[1..],
+        [
+            format!("Query | query={seen} | operation=SELECT | {tail} [truncated]"),
+            format!("Query | query=select 1 | operation=SELECT | {tail}"),
+        ]
+    );
+    assert_eq!(rows.sizes[1], (Some(long.len() as u64), Some((columns().len() + large.len() + done("SELECT 1").len()) as u64)));
+    assert_eq!(rows.skipped, []);
+}
+
+#[test]
+fn a_hole_in_a_response_loses_at_most_its_row() {
+    let (ask, answer) = one();
+    let names = " | user_name=a | database_name=b";
+    let one = ONE.replace(" | transaction", &format!("{names} | transaction"));
+    // the end of the response is found behind the hole
+    let seen = rows(
+        true,
+        &[
+            Client(&login("a", "b")),
+            Server(&ready()),
+            Client(&ask),
+            Server(&columns()),
+            ServerUnseen(500),
+            Server(&[b"rest of a row".to_vec(), done("SELECT 9")].concat()),
+            Client(&ask),
+            Server(&answer),
+        ],
+        || usize::MAX,
+    );
+    assert_eq!(
+        seen.lines[1..],
+        [
+            format!("Query | query=select 1 | operation=SELECT{names} | transaction_status=idle [gap] guessed"),
+            format!("{one} likely"),
+        ]
+    );
+    // it is not
+    let seen = rows(
+        true,
+        &[Client(&login("a", "b")), Server(&ready()), Client(&ask), ServerUnseen(500), Client(&ask), Server(&answer)],
+        || usize::MAX,
+    );
+    assert_eq!(
+        seen.lines[1..],
+        [format!("Query | query=select 1 | operation=SELECT{names} [gap] [unended] guessed"), format!("{one} likely"),]
+    );
+}
+
+#[test]
+fn a_hole_in_requests_loses_only_them() {
+    let (ask, answer) = one();
+    let names = " | user_name=a | database_name=b";
+    let one = ONE.replace(" | transaction", &format!("{names} | transaction"));
+    let seen = rows(
+        true,
+        &[
+            Client(&login("a", "b")),
+            Server(&ready()),
+            ClientUnseen(20),
+            Server(&answer),
+            Client(&ask),
+            Server(&answer),
+            Client(&ask),
+            Server(&answer),
+        ],
+        || usize::MAX,
+    );
+    assert_eq!(seen.lines[1..], [format!("{one} [gap] likely"), format!("{one} likely")]);
+    assert_eq!(seen.skipped(Skipped::Gap), (0, 20));
+}
+
+#[test]
+fn what_is_no_message_is_passed_over() {
+    let (ask, answer) = one();
+    let rows = rows(
+        true,
+        &[
+            Client(&login("a", "b")),
+            Server(&ready()),
+            Client(b"Q\0\0\0\x09no end"),
+            Server(&[error("08P01", "invalid"), ready()].concat()),
+            Client(&ask),
+            Server(&answer),
+        ],
+        || usize::MAX,
+    );
+    assert_eq!(rows.lines.len(), 2);
+    assert_eq!(rows.skipped(Skipped::Malformed), (1, 11));
+}
+
+#[test]
+fn another_protocol_is_given_up() {
+    let mut fed = Fed::new(false);
+    for _ in 0..10 {
+        fed.turn(Client(b"\x17\x03\x03\x02\x00"), || usize::MAX);
+        fed.turn(Server(b"\x17\x03\x03\x00\x7a"), || usize::MAX);
+    }
+    assert_eq!(fed.parser.state(), State::NotMine);
+}
