@@ -11,9 +11,10 @@ use tests::{root, run};
 const EDGES: &[(&str, &[&str])] = &[
     ("ebpf-abi", &[]),
     ("schema", &[]),
+    ("statements", &[]),
     ("protocol-parsers", &["schema"]),
     ("collector", &["ebpf-abi", "protocol-parsers", "schema"]),
-    ("query-engine", &["schema"]),
+    ("query-engine", &["schema", "statements"]),
     ("earshot", &["collector", "protocol-parsers", "query-engine", "schema"]),
     ("tests", &["collector", "protocol-parsers", "schema"]),
     ("xtask", &["protocol-parsers", "schema"]),
@@ -23,6 +24,7 @@ const EDGES: &[(&str, &[&str])] = &[
 const FREE_OF: &[(&str, &[&str])] = &[
     ("protocol-parsers", &["datafusion", "tokio", "aya", "arrow-array"]),
     ("ebpf-abi", &["datafusion", "tokio", "aya", "arrow-array"]),
+    ("statements", &["datafusion", "tokio", "aya", "arrow-array"]),
     ("query-engine", &["aya", "ebpf-abi", "collector"]),
     ("collector", &["datafusion", "axum"]),
 ];

@@ -10,6 +10,7 @@ mod breadth;
 mod engine;
 mod error;
 mod follow;
+mod functions;
 mod gate;
 mod limits;
 mod place;

@@ -14,6 +14,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use schema::Table;
 
 use super::error::SqlError;
+use super::functions;
 use super::view;
 use super::yielding::YieldAfterJoins;
 
@@ -51,6 +52,7 @@ pub(super) fn build(
         .with_physical_optimizer_rule(Arc::new(YieldAfterJoins))
         .build();
     let context = SessionContext::new_with_state(state);
+    functions::all().into_iter().for_each(|function| context.register_udf(function));
     for table in tables {
         if let Some(provider) = providers(table) {
             context.register_table(table.name, provider).map_err(failed)?;

@@ -2,4 +2,5 @@
 
 mod api;
 mod fixture;
+mod functions;
 mod sql;
