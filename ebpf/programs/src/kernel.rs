@@ -43,6 +43,8 @@ pub const AF_INET: u16 = 2;
 pub const AF_INET6: u16 = 10;
 pub const IPPROTO_TCP: u16 = 6;
 pub const IPPROTO_UDP: u16 = 17;
+/// Multipath TCP, which Go's servers listen with; its sockets are used like TCP's.
+pub const IPPROTO_MPTCP: u16 = 262;
 pub const SOCK_STREAM: u16 = 1;
 
 /// A copy of kernel memory; zeros when it cannot be read.

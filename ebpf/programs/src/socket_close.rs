@@ -3,7 +3,7 @@
 use aya_ebpf::{helpers::generated as helpers, macros::btf_tracepoint, programs::BtfTracePointContext};
 use ebpf_abi::{CloseEvent, EndEvent, direction, hook, kind, policy, role, transport};
 
-use crate::kernel::{OWN_PID, TCP_SRTT_US, TCP_TOTAL_RETRANS, read};
+use crate::kernel::{IPPROTO_TCP, OWN_PID, SK_PROTOCOL, TCP_SRTT_US, TCP_TOTAL_RETRANS, read};
 use crate::maps::{hit, notice};
 use crate::socket_state;
 
@@ -100,16 +100,18 @@ unsafe fn closed(sk: *const u8) {
     unsafe {
         let Some(state) = known(sk) else { return };
         let at = sk as u64;
+        // a multipath socket is no struct tcp_sock
+        let tcp = read::<u16>(at + SK_PROTOCOL.load() as u64) == IPPROTO_TCP;
         let event = CloseEvent {
             kind: kind::CLOSE,
             _pad: [0; 3],
-            retransmits: read(at + TCP_TOTAL_RETRANS.load() as u64),
+            retransmits: if tcp { read(at + TCP_TOTAL_RETRANS.load() as u64) } else { 0 },
             connection: state.connection,
             time_ns: helpers::bpf_ktime_get_ns(),
             sent_bytes: state.sent_bytes,
             received_bytes: state.received_bytes,
             // kept eight times as large
-            rtt_us: read::<u32>(at + TCP_SRTT_US.load() as u64) >> 3,
+            rtt_us: if tcp { read::<u32>(at + TCP_SRTT_US.load() as u64) >> 3 } else { 0 },
             _pad2: 0,
         };
         notice(state.ring, &event);

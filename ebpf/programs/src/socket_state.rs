@@ -31,7 +31,7 @@ pub unsafe fn watched(sk: *const u8) -> u8 {
         let family = *(sk.add(SK_FAMILY.load() as usize) as *const u16);
         if family == AF_INET || family == AF_INET6 {
             match *(sk.add(SK_PROTOCOL.load() as usize) as *const u16) {
-                IPPROTO_TCP => transport::TCP,
+                IPPROTO_TCP | IPPROTO_MPTCP => transport::TCP,
                 IPPROTO_UDP => transport::UDP,
                 _ => 0,
             }

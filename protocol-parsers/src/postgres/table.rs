@@ -5,7 +5,7 @@ schema::table! {
     pub struct PostgresEvent in "postgres_events", traffic, requests schema::RequestsView {
         protocol: "'postgres'",
         operation: "COALESCE(operation, upper(command))",
-        target: "query",
+        target: "normalize_sql(query, 'postgresql')",
         status: "CASE WHEN error_code IS NOT NULL THEN error_code WHEN latency_ns IS NOT NULL THEN 'OK' END",
         failed: "broken OR error_code IS NOT NULL",
     };
