@@ -1,0 +1,1 @@
+//! Floods, nonsense and damage: bounded, counted, never a panic.
