@@ -24,12 +24,17 @@ pub enum Piece<'a> {
     Bytes(&'a [u8]),
     /// So many bytes exist that could not be unpacked.
     Unseen(u64),
+    /// So many bytes, and what came before them, were damaged.
+    Damaged(u64),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 enum Mode {
     Plain,
     Zlib,
+    /// The end was seen, its checksum was right.
+    Whole,
+    Damaged,
     /// A zstd frame is kept until it is whole.
     Zstd,
     #[default]
@@ -109,28 +114,32 @@ impl Frames {
             Mode::Zlib => self.inflate(bytes, sink),
             Mode::Zstd if self.packed.len() + bytes.len() <= ZSTD_FRAME_BYTES_MAX => self.packed.extend_from_slice(bytes),
             Mode::Zstd => self.mode = Mode::Pass,
-            Mode::Pass => {}
+            Mode::Pass | Mode::Whole | Mode::Damaged => {}
         }
     }
 
     fn inflate(&mut self, mut bytes: &[u8], sink: &mut dyn FnMut(Piece<'_>, Moment)) {
         let Some(inflate) = &mut self.inflate else { return };
-        self.unpacked.resize(PIECE_BYTES, 0);
+        // one byte more, so that a frame that gives too much is found out
+        self.unpacked.resize(PIECE_BYTES + 1, 0);
         loop {
             let (read, written) = (inflate.total_in(), inflate.total_out());
-            let room = self.owed.min(PIECE_BYTES);
+            let room = self.owed.min(PIECE_BYTES) + 1;
             let status = inflate.decompress(bytes, &mut self.unpacked[..room], FlushDecompress::None);
             let (read, written) = ((inflate.total_in() - read) as usize, (inflate.total_out() - written) as usize);
             bytes = &bytes[read..];
+            if written > self.owed {
+                return self.mode = Mode::Damaged;
+            }
             if written > 0 {
                 self.owed -= written;
                 sink(Piece::Bytes(&self.unpacked[..written]), self.started);
             }
             match status {
-                Ok(Status::StreamEnd) => return self.mode = Mode::Pass,
-                Ok(_) if self.owed == 0 || (read == 0 && written == 0) => return,
+                Ok(Status::StreamEnd) => return self.mode = Mode::Whole,
+                Ok(_) if read == 0 && written == 0 => return,
                 Ok(_) => {}
-                Err(_) => return self.mode = Mode::Pass,
+                Err(_) => return self.mode = Mode::Damaged,
             }
         }
     }
@@ -141,22 +150,26 @@ impl Frames {
             return;
         }
         if self.mode == Mode::Zstd {
-            self.unzstd(sink);
+            self.mode = if self.unzstd(sink) { Mode::Whole } else { Mode::Damaged };
         }
         self.inside = false;
-        let owed = std::mem::take(&mut self.owed);
-        if owed > 0 {
-            sink(Piece::Unseen(owed as u64), self.started);
+        let owed = std::mem::take(&mut self.owed) as u64;
+        match self.mode {
+            Mode::Whole if owed == 0 => {}
+            Mode::Damaged | Mode::Zlib | Mode::Whole => sink(Piece::Damaged(owed), self.started),
+            _ if owed > 0 => sink(Piece::Unseen(owed), self.started),
+            _ => {}
         }
     }
 
-    fn unzstd(&mut self, sink: &mut dyn FnMut(Piece<'_>, Moment)) {
+    /// Whether it was sound.
+    fn unzstd(&mut self, sink: &mut dyn FnMut(Piece<'_>, Moment)) -> bool {
         let packed = std::mem::take(&mut self.packed);
         if !window_is_bounded(&packed) {
-            return;
+            return false;
         }
-        let Ok(mut decoder) = ruzstd::decoding::StreamingDecoder::new(packed.as_slice()) else { return };
-        self.unpacked.resize(PIECE_BYTES, 0);
+        let Ok(mut decoder) = ruzstd::decoding::StreamingDecoder::new(packed.as_slice()) else { return false };
+        self.unpacked.resize(PIECE_BYTES + 1, 0);
         while self.owed > 0 {
             let room = self.owed.min(PIECE_BYTES);
             match decoder.read(&mut self.unpacked[..room]) {
@@ -164,9 +177,10 @@ impl Frames {
                     self.owed -= n;
                     sink(Piece::Bytes(&self.unpacked[..n]), self.started);
                 }
-                _ => return,
+                _ => return false,
             }
         }
+        true
     }
 
     /// `len` bytes that were not seen; `false` when it is not known any more where frames begin.

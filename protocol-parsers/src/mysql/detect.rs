@@ -7,6 +7,7 @@ use super::command::Reply;
 use super::command::{INIT_DB, PREPARE, QUERY, plausible, reply};
 use super::execute::query;
 use super::frame::HEADER_BYTES;
+use super::limits::LOGIN_BYTES_MAX;
 use super::login::{self, greeting};
 use super::read::{Reader, length};
 use super::text::{KEYWORD_BYTES_MAX, keyword};
@@ -80,7 +81,8 @@ fn client_shape(bytes: &[u8]) -> Shape {
     };
     let whole = payload.len() == length as usize;
     match seq {
-        1 | 2 if length >= 32 => match login::response(payload) {
+        // a TLS record seems to be longer
+        1 | 2 if (32..=LOGIN_BYTES_MAX).contains(&length) => match login::response(payload) {
             Some(_) if whole => Shape::Login,
             Some(_) => Shape::Short,
             None if whole || payload.len() >= 64 => Shape::Other,

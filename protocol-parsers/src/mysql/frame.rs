@@ -95,9 +95,10 @@ impl Packets {
         if self.given { 0 } else { self.bytes - u64::from(self.left) + if self.inside { 0 } else { self.header_len as u64 } }
     }
 
-    /// How many bytes were used, and what they were. `accepts` judges the sequence number of a packet's first part.
+    /// How many bytes were used, and what they were. `accepts` judges sequence number and length of a
+    /// packet's first part.
     #[inline]
-    pub fn next<'a>(&'a mut self, data: &'a [u8], at: Moment, accepts: impl Fn(u8) -> bool) -> (usize, Seen<'a>) {
+    pub fn next<'a>(&'a mut self, data: &'a [u8], at: Moment, accepts: impl Fn(u8, u32) -> bool) -> (usize, Seen<'a>) {
         if std::mem::take(&mut self.given) {
             self.reset();
         }
@@ -107,7 +108,7 @@ impl Packets {
         {
             let length = length(header);
             if length < CONTINUED && rest.len() >= length as usize {
-                if !accepts(header[3]) {
+                if !accepts(header[3], length) {
                     return (HEADER_BYTES, Seen::Refused);
                 }
                 let length = length as usize;
@@ -125,7 +126,7 @@ impl Packets {
         self.gather(data, at, accepts)
     }
 
-    fn gather<'a>(&'a mut self, data: &'a [u8], at: Moment, accepts: impl Fn(u8) -> bool) -> (usize, Seen<'a>) {
+    fn gather<'a>(&'a mut self, data: &'a [u8], at: Moment, accepts: impl Fn(u8, u32) -> bool) -> (usize, Seen<'a>) {
         let mut used = 0;
         loop {
             if !self.inside {
@@ -164,9 +165,9 @@ impl Packets {
     }
 
     /// The header is whole; `false` when it does not belong here.
-    fn enter(&mut self, accepts: &impl Fn(u8) -> bool) -> bool {
+    fn enter(&mut self, accepts: &impl Fn(u8, u32) -> bool) -> bool {
         let (length, seq) = (length(&self.header), self.header[3]);
-        let fits = if self.begun { seq == self.last_seq.wrapping_add(1) } else { accepts(seq) };
+        let fits = if self.begun { seq == self.last_seq.wrapping_add(1) } else { accepts(seq, length) };
         if !self.begun {
             self.first_seq = seq;
         }

@@ -18,3 +18,5 @@ pub const NAME_BYTES_MAX: usize = 512;
 pub const FALLS_MAX: u32 = 4;
 /// So many bytes were passed over since the last command or response, looking for the next.
 pub const PASSED_BYTES_MAX: u64 = 1 << 20;
+/// Longest greeting, and longest answer to it.
+pub const LOGIN_BYTES_MAX: u32 = 64 << 10;

@@ -7,7 +7,7 @@
 use super::command::plausible;
 use super::compress::{Frames, Piece};
 use super::frame::{HEADER_BYTES, Hole, Packets, Seen};
-use super::limits::{FALLS_MAX, PASSED_BYTES_MAX, RESPONSE_PACKET_BYTES_MAX};
+use super::limits::{FALLS_MAX, LOGIN_BYTES_MAX, PASSED_BYTES_MAX, RESPONSE_PACKET_BYTES_MAX};
 use super::read::length;
 use super::session::{Phase, Session};
 use crate::{Flow, Moment, Output, Parser, Segment, Settings, Skipped, State};
@@ -88,7 +88,7 @@ impl Connection {
     fn packet_up(&mut self, bytes: &[u8], at: Moment, out: &mut dyn Output) -> usize {
         let session = &mut self.session;
         let compressed = self.up_frames.is_some();
-        let (used, seen) = self.up.next(bytes, at, |seq| compressed || session.accepts_up(seq));
+        let (used, seen) = self.up.next(bytes, at, |seq, length| compressed || session.accepts_up(seq, length));
         match seen {
             Seen::Part => {}
             Seen::Whole(packet) => {
@@ -97,6 +97,7 @@ impl Connection {
                 self.heard(understood, bytes, out);
             }
             Seen::Refused => {
+                session.refused();
                 self.fall(HEADER_BYTES as u64, out);
                 self.up_sync = Sync::Lost;
             }
@@ -135,7 +136,7 @@ impl Connection {
         self.probe_len = 0;
         let [a, b, c, seq, code] = self.probe;
         let length = length(&[a, b, c, seq]);
-        let login = self.session.may_log_in() && matches!(seq, 1 | 2) && (33..=65_536).contains(&length);
+        let login = self.session.may_log_in() && matches!(seq, 1 | 2) && (33..=LOGIN_BYTES_MAX).contains(&length);
         if login {
             self.session.phase = Phase::Login;
         } else if seq != 0 || !plausible(code, length) {
@@ -174,7 +175,7 @@ impl Connection {
     fn packet_down(&mut self, bytes: &[u8], at: Moment, out: &mut dyn Output) -> usize {
         let session = &mut self.session;
         let compressed = self.down_frames.is_some();
-        let (used, seen) = self.down.next(bytes, at, |seq| compressed || session.accepts_down(seq));
+        let (used, seen) = self.down.next(bytes, at, |seq, length| compressed || session.accepts_down(seq, length));
         match seen {
             Seen::Part => {}
             Seen::Whole(packet) => {
@@ -190,6 +191,9 @@ impl Connection {
                 }
             }
             Seen::Refused => {
+                if session.refused() {
+                    self.up_sync = Sync::Trying;
+                }
                 self.fall(HEADER_BYTES as u64, out);
                 self.down_sync = Sync::Lost;
                 self.session.response_lost(out);
@@ -238,6 +242,11 @@ impl Connection {
         match piece {
             Piece::Bytes(bytes) => self.take_up(bytes, at, out),
             Piece::Unseen(len) => self.up_unseen(len, at, out),
+            Piece::Damaged(len) => {
+                self.damaged(len, out);
+                let hole = if self.up_sync == Sync::Sound && !self.up.idle() { Hole::Cut } else { Hole::Between };
+                self.up_lost(hole, out);
+            }
         }
     }
 
@@ -247,6 +256,16 @@ impl Connection {
                 self.take_down(bytes, at, out);
             }
             Piece::Unseen(len) => self.down_unseen(len, at, out),
+            Piece::Damaged(len) => {
+                self.damaged(len, out);
+                self.down_lost(out);
+            }
+        }
+    }
+
+    fn damaged(&mut self, len: u64, out: &mut dyn Output) {
+        if len > 0 {
+            out.skipped(Skipped::Malformed, 0, len);
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::command::{self, Code, Reply, reply};
 use super::execute::{self, Room, Written, bulk_parameters, parameters, statement_id};
 use super::frame::Packet;
+use super::limits::LOGIN_BYTES_MAX;
 use super::login::{self, Dialect, Names, change_user, flag, greeting, name};
 use super::queue::{Queue, Waiting};
 use super::response::{Progress, Response, ends_late};
@@ -118,12 +119,24 @@ impl Session {
 
     // ---- packets to the server
 
-    /// Whether a packet with this sequence number may come from the client.
-    pub fn accepts_up(&self, seq: u8) -> bool {
+    /// Whether a packet with this header may come from the client.
+    pub fn accepts_up(&self, seq: u8, length: u32) -> bool {
+        if self.phase != Phase::Commands {
+            return seq <= 2 && length <= LOGIN_BYTES_MAX;
+        }
         let authenticates = || self.queue.front().is_some_and(|w| w.reply == Reply::Login);
         // the server's request for more has the number between
         let answers = || seq == self.up_seq.wrapping_add(2) || (self.answering && seq == self.up_seq.wrapping_add(1));
-        seq == 0 || self.phase != Phase::Commands || self.infile || answers() || authenticates()
+        seq == 0 || self.infile || answers() || authenticates()
+    }
+
+    /// A header that belongs to nothing; `true` when it shows that the connection did not begin with a greeting.
+    pub fn refused(&mut self) -> bool {
+        let late = self.phase != Phase::Commands;
+        if late {
+            (self.phase, self.joined) = (Phase::Commands, true);
+        }
+        late
     }
 
     /// `false` when the packet is none that belongs here.
@@ -330,9 +343,12 @@ impl Session {
 
     // ---- packets to the client
 
-    /// Whether a packet with this sequence number may come from the server.
+    /// Whether a packet with this header may come from the server.
     #[inline]
-    pub fn accepts_down(&self, seq: u8) -> bool {
+    pub fn accepts_down(&self, seq: u8, length: u32) -> bool {
+        if self.phase == Phase::Greeting {
+            return seq == 0 && length <= LOGIN_BYTES_MAX;
+        }
         self.down_seq.is_none_or(|expected| expected == seq)
     }
 

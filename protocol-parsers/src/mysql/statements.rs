@@ -55,7 +55,11 @@ impl Statements {
         self.bytes += statement.heap_bytes();
         self.by_id.insert(id, statement);
         self.last = Some(id);
-        // numbers grow, so that the smallest is the oldest
+        self.forget_oldest();
+    }
+
+    /// Numbers grow, so that the smallest is the oldest.
+    fn forget_oldest(&mut self) {
         while self.by_id.len() > STATEMENTS_MAX || self.bytes > STATEMENTS_BYTES_MAX {
             let Some((_, oldest)) = self.by_id.pop_first() else { break };
             self.bytes -= oldest.heap_bytes();
@@ -70,11 +74,7 @@ impl Statements {
         let result = change(statement);
         let after = statement.heap_bytes();
         self.bytes = self.bytes - before + after;
-        if self.bytes > STATEMENTS_BYTES_MAX
-            && let Some(large) = self.by_id.remove(&id)
-        {
-            self.bytes -= large.heap_bytes();
-        }
+        self.forget_oldest();
         Some(result)
     }
 
