@@ -12,8 +12,8 @@ use super::limits::ZSTD_FRAME_BYTES_MAX;
 use crate::Moment;
 
 const HEADER_BYTES: usize = 7;
-/// Unpacked bytes are given out in pieces of this size.
-const PIECE_BYTES: usize = 16 << 10;
+/// Unpacked bytes are given out in pieces of this size: zlib's window, so that an error hides none of what came before it.
+const PIECE_BYTES: usize = 32 << 10;
 const ZSTD_MAGIC: [u8; 4] = 0xFD2F_B528_u32.to_le_bytes();
 /// A frame unpacks to less than this, so that no honest one needs a larger window.
 const ZSTD_WINDOW_BYTES_MAX: u64 = 16 << 20;
@@ -128,14 +128,13 @@ impl Frames {
             let status = inflate.decompress(bytes, &mut self.unpacked[..room], FlushDecompress::None);
             let (read, written) = ((inflate.total_in() - read) as usize, (inflate.total_out() - written) as usize);
             bytes = &bytes[read..];
-            if written > self.owed {
-                return self.mode = Mode::Damaged;
-            }
-            if written > 0 {
-                self.owed -= written;
-                sink(Piece::Bytes(&self.unpacked[..written]), self.started);
+            let given = written.min(self.owed);
+            if given > 0 {
+                self.owed -= given;
+                sink(Piece::Bytes(&self.unpacked[..given]), self.started);
             }
             match status {
+                _ if written > given => return self.mode = Mode::Damaged,
                 Ok(Status::StreamEnd) => return self.mode = Mode::Whole,
                 Ok(_) if read == 0 && written == 0 => return,
                 Ok(_) => {}

@@ -2,6 +2,7 @@
 
 mod dns;
 mod http1;
+mod mysql;
 mod redis;
 
 use protocol_parsers::{Protocol, Transport};
@@ -18,4 +19,4 @@ pub struct Target {
     pub heap_bytes_max: usize,
 }
 
-pub static TARGETS: &[Target] = &[http1::TARGET, redis::TARGET, dns::STREAM, dns::DATAGRAM];
+pub static TARGETS: &[Target] = &[http1::TARGET, redis::TARGET, dns::STREAM, dns::DATAGRAM, mysql::TARGET];
