@@ -12,6 +12,7 @@ pub mod dns;
 pub mod http1;
 pub mod json;
 pub mod limits;
+pub mod mysql;
 pub mod postgres;
 mod protocol;
 pub mod redis;

@@ -2,6 +2,7 @@
 
 mod dns;
 mod http1;
+mod mysql;
 mod postgres;
 mod redis;
 
@@ -19,4 +20,5 @@ pub struct Target {
     pub heap_bytes_max: usize,
 }
 
-pub static TARGETS: &[Target] = &[http1::TARGET, redis::TARGET, dns::STREAM, dns::DATAGRAM, postgres::TARGET];
+pub static TARGETS: &[Target] =
+    &[http1::TARGET, redis::TARGET, dns::STREAM, dns::DATAGRAM, postgres::TARGET, mysql::TARGET];

@@ -1,0 +1,104 @@
+//! The compressed protocol.
+
+use std::io::Write;
+
+use super::harness::*;
+use super::wire::*;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum How {
+    Plain,
+    Zlib,
+    Zstd,
+}
+
+fn frame(seq: u8, inside: &[u8], how: How) -> Vec<u8> {
+    let packed = match how {
+        How::Plain => inside.to_vec(),
+        How::Zlib => {
+            let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
+            encoder.write_all(inside).expect("writes to memory");
+            encoder.finish().expect("writes to memory")
+        }
+        How::Zstd => ruzstd::encoding::compress_to_vec(inside, ruzstd::encoding::CompressionLevel::Fastest),
+    };
+    let unpacked = if how == How::Plain { 0 } else { inside.len() as u32 };
+    [&(packed.len() as u32).to_le_bytes()[..3], &[seq], &unpacked.to_le_bytes()[..3], &packed].concat()
+}
+
+const HOWS: [How; 3] = [How::Plain, How::Zlib, How::Zstd];
+const LOGIN: &str = "LOGIN | - | - | - | - | - | - | - | - | eve | shop certain";
+
+#[test]
+fn frames_are_unpacked() {
+    let flags = FLAGS | COMPRESS;
+    let (hello, name, welcome) = (greeting(flags), login(flags, "eve", "shop"), ok(2, 0, 2));
+    for how in HOWS {
+        let results = result(1, 60, 2, false);
+        let (first, second) = results.split_at(200);
+        let both = [frame(1, first, how), frame(2, second, how)].concat();
+        let rows = check(
+            &[
+                Server(&hello),
+                Client(&name),
+                Server(&welcome),
+                Client(&frame(0, &query("select 1"), how)),
+                Server(&both),
+                Client(&frame(0, &query("do 1"), How::Plain)),
+                Server(&frame(1, &ok(1, 0, 2), How::Plain)),
+            ],
+            &[
+                LOGIN,
+                "COM_QUERY | SELECT | select 1 | - | 60 | - | - | - | - | eve | shop certain",
+                "COM_QUERY | DO | do 1 | - | - | 0 | - | - | - | eve | shop certain",
+            ],
+        );
+        assert_eq!(rows.skipped, []);
+        assert_eq!(rows.sizes[1], (Some(13), Some(results.len() as u64)));
+    }
+}
+
+#[test]
+fn what_cannot_be_unpacked_loses_one_response_only() {
+    let flags = FLAGS | COMPRESS;
+    let (hello, name, welcome) = (greeting(flags), login(flags, "eve", "shop"), ok(2, 0, 2));
+    for how in [How::Zlib, How::Zstd] {
+        let mut damaged = frame(1, &result(1, 60, 2, false), how);
+        let middle = damaged.len() / 2;
+        damaged[middle..].fill(0xee);
+        let rows = rows(
+            true,
+            &[
+                Server(&hello),
+                Client(&name),
+                Server(&welcome),
+                Client(&frame(0, &query("select 1"), how)),
+                Server(&damaged),
+                Client(&frame(0, &query("do 1"), how)),
+                Server(&frame(1, &ok(1, 0, 2), how)),
+            ],
+            || usize::MAX,
+        );
+        assert_eq!(rows.lines.len(), 3, "{:#?}", rows.lines);
+        assert!(rows.lines[1].starts_with("COM_QUERY | SELECT | select 1 | - | - |"), "{}", rows.lines[1]);
+        assert!(rows.lines[2].starts_with("COM_QUERY | DO | do 1 | - | - | 0 |"), "{}", rows.lines[2]);
+    }
+}
+
+#[test]
+fn unpacking_takes_bounded_memory() {
+    let flags = FLAGS | COMPRESS;
+    let (hello, name, welcome) = (greeting(flags), login(flags, "eve", "shop"), ok(2, 0, 2));
+    for how in [How::Zlib, How::Zstd] {
+        let sent = query(&"x".repeat(10 << 20));
+        let mut fed = Fed::new(true);
+        for turn in [Server(&hello), Client(&name), Server(&welcome), Client(&frame(0, &sent, how))] {
+            fed.turn(turn, || 3000);
+        }
+        fed.turn(Server(&frame(1, &ok(1, 0, 2), how)), || usize::MAX);
+        assert!(fed.heap_bytes_max < 2 << 20, "{} bytes", fed.heap_bytes_max);
+        let rows = fed.close();
+        assert_eq!(rows.lines.len(), 2);
+        assert_eq!(rows.sizes[1].0, Some(sent.len() as u64));
+    }
+}
