@@ -5,7 +5,13 @@ use schema::Table;
 use crate::{Confidence, Evidence, Protocol, Transport, Verdict};
 
 /// Every protocol. The order decides only between equally sure verdicts.
-pub static PROTOCOLS: &[&Protocol] = &[&crate::http1::PROTOCOL, &crate::redis::PROTOCOL, &crate::dns::PROTOCOL];
+pub static PROTOCOLS: &[&Protocol] = &[
+    &crate::http1::PROTOCOL,
+    &crate::http2::PROTOCOL,
+    &crate::redis::PROTOCOL,
+    &crate::dns::PROTOCOL,
+    &crate::websocket::PROTOCOL,
+];
 
 /// The protocols' tables.
 pub fn tables() -> impl Iterator<Item = &'static Table> {

@@ -2,7 +2,9 @@
 
 mod dns;
 mod http1;
+mod http2;
 mod redis;
+mod websocket;
 
 use protocol_parsers::{Protocol, Transport};
 
@@ -18,4 +20,4 @@ pub struct Target {
     pub heap_bytes_max: usize,
 }
 
-pub static TARGETS: &[Target] = &[http1::TARGET, redis::TARGET, dns::STREAM, dns::DATAGRAM];
+pub static TARGETS: &[Target] = &[http1::TARGET, http2::TARGET, websocket::TARGET, redis::TARGET, dns::STREAM, dns::DATAGRAM];
