@@ -3,6 +3,11 @@
 /// A JSON string of bytes that may not be UTF-8: what is not is escaped as `\xNN`.
 pub fn text(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(b'"');
+    if plain(bytes) {
+        out.extend_from_slice(bytes);
+        out.push(b'"');
+        return;
+    }
     for chunk in bytes.utf8_chunks() {
         escaped(out, chunk.valid());
         for byte in chunk.invalid() {
@@ -29,6 +34,11 @@ pub fn value(out: &mut Vec<u8>, bytes: &[u8]) {
             out.push(b'"');
         }
     }
+}
+
+/// Most texts are, and need no look at each byte.
+fn plain(bytes: &[u8]) -> bool {
+    bytes.iter().fold(true, |plain, &b| plain & matches!(b, b' '..=b'~') & (b != b'"') & (b != b'\\'))
 }
 
 fn hex(out: &mut Vec<u8>, byte: u8) {

@@ -8,8 +8,10 @@
 
 #![forbid(unsafe_code)]
 
+mod coding;
 pub mod dns;
 pub mod http1;
+pub mod http2;
 pub mod json;
 pub mod limits;
 pub mod mysql;
@@ -19,10 +21,12 @@ pub mod redis;
 mod registry;
 mod step;
 mod stream;
+pub mod trace;
+pub mod websocket;
 
 pub use protocol::{
-    Confidence, Evidence, Exchange, Flow, Moment, Output, Parser, Protocol, Segment, Settings, Skipped, State, Transport,
-    Verdict,
+    Confidence, Evidence, Exchange, Flow, Moment, Output, Parser, Protocol, Segment, Settings, Skipped, State, Successor,
+    Transport, Verdict,
 };
 pub use registry::{Found, PROTOCOLS, detect, tables};
 pub use step::Step;

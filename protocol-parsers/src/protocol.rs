@@ -127,7 +127,8 @@ pub enum State {
     Working,
     /// What came is not this protocol: the connection should be classified anew, from here.
     NotMine,
-    /// The protocol was left on purpose (an HTTP upgrade, CONNECT): classify what follows anew, from here.
+    /// The protocol was left on purpose (an HTTP upgrade, CONNECT): what follows is for the parser's successor, or, when it
+    /// has none, to be classified anew, from here.
     HandedOver,
 }
 
@@ -148,8 +149,19 @@ pub trait Parser: Send {
     fn state(&self) -> State {
         State::Working
     }
+    /// Once the state is [`State::HandedOver`]: the parser of what follows, where this one knows. It has been given the bytes
+    /// that came with those of the hand-over.
+    fn successor(&mut self) -> Option<Successor> {
+        None
+    }
     /// Bytes of heap that this connection holds, to a reasonable precision.
     fn heap_bytes(&self) -> usize;
+}
+
+/// A parser that takes a connection over from another.
+pub struct Successor {
+    pub protocol: &'static Protocol,
+    pub parser: Box<dyn Parser>,
 }
 
 /// What can be configured about parsing.

@@ -5,8 +5,15 @@ use schema::Table;
 use crate::{Confidence, Evidence, Protocol, Transport, Verdict};
 
 /// Every protocol. The order decides only between equally sure verdicts.
-pub static PROTOCOLS: &[&Protocol] =
-    &[&crate::http1::PROTOCOL, &crate::redis::PROTOCOL, &crate::dns::PROTOCOL, &crate::postgres::PROTOCOL, &crate::mysql::PROTOCOL];
+pub static PROTOCOLS: &[&Protocol] = &[
+    &crate::http1::PROTOCOL,
+    &crate::http2::PROTOCOL,
+    &crate::redis::PROTOCOL,
+    &crate::dns::PROTOCOL,
+    &crate::postgres::PROTOCOL,
+    &crate::mysql::PROTOCOL,
+    &crate::websocket::PROTOCOL,
+];
 
 /// The protocols' tables.
 pub fn tables() -> impl Iterator<Item = &'static Table> {

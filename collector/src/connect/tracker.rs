@@ -434,10 +434,16 @@ impl Tracker {
 
     /// The parser no longer recognises its connection, or has left it to another protocol.
     fn reclassify(&mut self, connection: &mut Connection) {
-        let Phase::Parsing(parser) = &connection.phase else { return };
+        let Phase::Parsing(parser) = &mut connection.phase else { return };
         match parser.state() {
             State::Working => {}
-            State::HandedOver => connection.phase = Phase::detecting(true),
+            State::HandedOver => match parser.successor() {
+                Some(next) => {
+                    connection.protocol = Some(next.protocol);
+                    connection.phase = Phase::Parsing(next.parser);
+                }
+                None => connection.phase = Phase::detecting(true),
+            },
             State::NotMine => {
                 self.writer.losses.add("parser", "reclassified", "message", 0, 0);
                 let now_ns = connection.last_ns;

@@ -142,6 +142,11 @@ impl Head {
         found.map(|h| self.value(h))
     }
 
+    /// Names as sent, and values.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.headers.iter().map(|h| (self.name(h), self.value(h)))
+    }
+
     pub fn method(&self) -> Option<&[u8]> {
         match self.line {
             StartLine::Request { method_end, .. } => self.bytes.get(..method_end as usize),
@@ -207,9 +212,9 @@ impl Head {
 
     fn json_value(&self, out: &mut Vec<u8>, header: &Header) {
         if header.folded {
-            text(out, &unfolded(self.value(header)));
+            json::text(out, &unfolded(self.value(header)));
         } else {
-            text(out, self.value(header));
+            json::text(out, self.value(header));
         }
     }
 
@@ -276,17 +281,6 @@ fn unfolded(value: &[u8]) -> Vec<u8> {
         out.extend_from_slice(part);
     }
     out
-}
-
-/// A JSON string; most are plain, and are copied as they are.
-fn text(out: &mut Vec<u8>, bytes: &[u8]) {
-    if plain(bytes) {
-        out.push(b'"');
-        out.extend_from_slice(bytes);
-        out.push(b'"');
-    } else {
-        json::text(out, bytes);
-    }
 }
 
 fn lower(out: &mut Vec<u8>, name: &[u8]) {

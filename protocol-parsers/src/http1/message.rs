@@ -1,7 +1,8 @@
 //! One message as far as it was received: its head, and of its body what a row keeps.
 
 use super::head::Head;
-use super::limits::{CODING_SLACK_BYTES, SPARE_BYTES_MAX};
+use super::limits::SPARE_BYTES_MAX;
+use crate::coding::CODING_SLACK_BYTES;
 use crate::{Confidence, Moment};
 
 #[derive(Debug, Default)]

@@ -9,16 +9,15 @@
 //! | `head` | headers: where they are, how long the body is, their JSON |
 //! | `frame` | one direction: heads, bodies, chunks, and finding the way back after a loss |
 //! | `chunk` | place in a chunked body |
-//! | `body` | content codings |
 //! | `message` | one message as far as it was received |
 //! | `pair` | which response belongs to which request |
 //! | `queue` | the requests that wait |
 //! | `row` | a request and a response become a row |
 //! | `table` | the table |
 //!
-//! Deliberately does not parse what follows an upgrade or CONNECT, and does not merge trailers into the headers.
+//! Deliberately does not parse what follows an upgrade or CONNECT (it knows who does), and does not merge trailers into the
+//! headers.
 
-mod body;
 mod chunk;
 mod detect;
 mod frame;
@@ -66,14 +65,6 @@ mod limits {
     pub const MALFORMED_BYTES_MAX: u64 = 64 << 10;
     /// How much of a connection joined in the middle is looked through for a start line.
     pub const DETECT_BYTES_MAX: usize = 512;
-    /// Codings of one body that are undone.
-    pub const CODINGS_MAX: usize = 4;
-    /// Encoded bytes that are kept beyond the configured size of a body, so that small ones can be decoded whole.
-    pub const CODING_SLACK_BYTES: usize = 1 << 10;
-    /// Decoded bytes for each encoded byte; deflate cannot reach more than 1032.
-    pub const DECODED_RATIO_MAX: usize = 1032;
-    /// Window of a zstd frame (RFC 9659).
-    pub const ZSTD_WINDOW_BYTES_MAX: u64 = 8 << 20;
     /// How long a response waits for its request to be seen: the two may be reported by two threads, late by a moment.
     pub const LATE_REQUEST_NS_MAX: u64 = 50_000_000;
     /// How long a whole response waits for the rest of its request.

@@ -5,15 +5,17 @@
 
 mod requests;
 mod responses;
+mod upgrade;
 
 use super::frame::{Event, Reader};
 use super::message::Message;
 use super::queue::{Queue, Spare};
 use super::row::Rows;
-use crate::{Confidence, Flow, Moment, Output, Parser, Segment, Settings, State, Transport};
+use crate::{Confidence, Flow, Moment, Output, Parser, Segment, Settings, State, Successor, Transport};
 
 pub fn parser(settings: &Settings, _: Transport, from_start: bool) -> Box<dyn Parser> {
     Box::new(Connection {
+        settings: *settings,
         body_bytes_max: settings.body_bytes_max,
         confidence: confidence(from_start),
         requests: Reader::new(Flow::ToServer, from_start),
@@ -25,6 +27,7 @@ pub fn parser(settings: &Settings, _: Transport, from_start: bool) -> Box<dyn Pa
         upgrade: None,
         pipelined: false,
         handed_over: false,
+        successor: None,
         spare: Spare::default(),
         rows: Rows::new(settings.body_bytes_max),
     })
@@ -35,6 +38,7 @@ fn confidence(from_start: bool) -> Confidence {
 }
 
 struct Connection {
+    settings: Settings,
     body_bytes_max: usize,
     /// How sure a pairing is that is made now.
     confidence: Confidence,
@@ -53,6 +57,8 @@ struct Connection {
     /// The client sends requests before it has the responses.
     pipelined: bool,
     handed_over: bool,
+    /// Parses what comes after the hand-over, until the caller does.
+    successor: Option<Successor>,
     spare: Spare,
     rows: Rows,
 }
@@ -84,11 +90,16 @@ struct Waits {
 struct Upgrade {
     bytes: Vec<u8>,
     at: Moment,
+    /// Bytes beyond the limit.
+    cut_bytes: u64,
 }
 
 impl Parser for Connection {
     fn bytes(&mut self, segment: Segment<'_>, out: &mut dyn Output) {
         if self.handed_over {
+            if let Some(next) = &mut self.successor {
+                next.parser.bytes(segment, out);
+            }
             return;
         }
         self.release_late(segment.at.mono_ns, out);
@@ -104,7 +115,13 @@ impl Parser for Connection {
     }
 
     fn unseen(&mut self, flow: Flow, len: u64, at: Moment, out: &mut dyn Output) {
-        if self.handed_over || len == 0 {
+        if self.handed_over {
+            if let Some(next) = &mut self.successor {
+                next.parser.unseen(flow, len, at, out);
+            }
+            return;
+        }
+        if len == 0 {
             return;
         }
         self.release_late(at.mono_ns, out);
@@ -138,8 +155,11 @@ impl Parser for Connection {
         }
     }
 
-    fn end(&mut self, flow: Flow, _: Moment, out: &mut dyn Output) {
+    fn end(&mut self, flow: Flow, at: Moment, out: &mut dyn Output) {
         if self.handed_over {
+            if let Some(next) = &mut self.successor {
+                next.parser.end(flow, at, out);
+            }
             return;
         }
         match flow {
@@ -164,6 +184,9 @@ impl Parser for Connection {
                 self.spare.put(request);
             }
         }
+        if let Some(next) = &mut self.successor {
+            next.parser.close(at, out);
+        }
     }
 
     fn expire(&mut self, before_ns: u64, out: &mut dyn Output) {
@@ -183,6 +206,9 @@ impl Parser for Connection {
         if expired {
             self.resume_requests(out);
         }
+        if let Some(next) = &mut self.successor {
+            next.parser.expire(before_ns, out);
+        }
     }
 
     fn waiting_since(&self) -> Option<u64> {
@@ -190,7 +216,8 @@ impl Parser for Connection {
             // its row is due as soon as the caller looks
             return Some(0);
         }
-        self.queue.waiting_since(usize::from(self.front_is_answered()))
+        let own = self.queue.waiting_since(usize::from(self.front_is_answered()));
+        own.or_else(|| self.successor.as_ref()?.parser.waiting_since())
     }
 
     fn state(&self) -> State {
@@ -203,15 +230,21 @@ impl Parser for Connection {
         }
     }
 
+    fn successor(&mut self) -> Option<Successor> {
+        self.successor.take()
+    }
+
     fn heap_bytes(&self) -> usize {
         let answer = self.answer.as_ref().map_or(0, |a| a.message.heap_bytes());
         let waits = self.waits.as_ref().map_or(0, |w| w.message.heap_bytes());
         let upgrade = self.upgrade.as_ref().map_or(0, |u| u.bytes.capacity());
+        let successor = self.successor.as_ref().map_or(0, |next| next.parser.heap_bytes());
         let readers = self.requests.heap_bytes() + self.responses.heap_bytes();
         size_of::<Self>()
             + answer
             + waits
             + upgrade
+            + successor
             + readers
             + self.queue.heap_bytes()
             + self.spare.heap_bytes()

@@ -1,9 +1,10 @@
 //! A request and its response become a row of `http_events`.
 
-use super::body::{Coding, Decoded, decode};
 use super::head::{Head, list};
 use super::message::Message;
 use super::table::HttpEvent;
+use crate::coding::{self, Coding};
+use crate::trace;
 use crate::{Exchange, Moment, Output};
 
 /// Memory for the texts of one row, used again for the next.
@@ -59,9 +60,9 @@ impl Rows {
             exchange.started = started(request, response);
             exchange.request_bytes = Some(request.bytes);
             add(&mut exchange, request, cut);
-            if let Some((trace_id, span_id)) = request.head.values(b"traceparent").next().and_then(trace) {
-                exchange.trace_id = Some(trace_id);
-                exchange.span_id = Some(span_id);
+            if let Some(trace) = trace::from_headers(|name| request.head.values(name).next()) {
+                exchange.trace_id = Some(trace.trace_id);
+                exchange.span_id = trace.span_id;
             }
         }
         out.row(&row, &exchange);
@@ -95,41 +96,15 @@ fn body<'a>(message: &'a Message, bytes_max: usize, decoded: &'a mut Vec<u8>) ->
         // a body of which nothing was seen is told by its size; only one that broke off is cut
         return (None, message.body_cut && !message.whole);
     }
-    let codings = codings(&message.head);
-    if !codings.is_empty() {
-        match decode(&message.body, &codings, message.body_cut, bytes_max, decoded) {
-            Decoded::Whole => return (Some(decoded), false),
-            Decoded::Cut => return (Some(whole_characters(decoded)), true),
-            Decoded::Failed => {}
-        }
-    }
-    match message.body.get(..bytes_max) {
-        Some(beginning) if message.body_cut || beginning.len() < message.body.len() => {
-            (Some(whole_characters(beginning)), true)
-        }
-        _ if message.body_cut => (Some(whole_characters(&message.body)), true),
-        _ => (Some(&message.body), false),
-    }
+    let (text, cut) = coding::text(&message.body, message.body_cut, &codings(&message.head), bytes_max, decoded);
+    (Some(text), cut)
 }
 
 /// The codings in the order in which they were applied; none when one of them is unknown.
 fn codings(head: &Head) -> Vec<Coding> {
     let content = head.values(b"content-encoding").flat_map(list);
     let transfer = head.values(b"transfer-encoding").flat_map(list);
-    let codings: Result<Vec<_>, ()> = content.chain(transfer).map(Coding::named).collect();
-    codings.map(|c| c.into_iter().flatten().collect()).unwrap_or_default()
-}
-
-/// A text that was cut, without the beginning of a character at its end.
-fn whole_characters(text: &[u8]) -> &[u8] {
-    let tail = text.len() - text.len().min(3);
-    match text[tail..].iter().rposition(|&b| b >= 0xc0) {
-        Some(lead) => match std::str::from_utf8(&text[tail + lead..]) {
-            Err(error) if error.error_len().is_none() => &text[..tail + lead],
-            _ => text,
-        },
-        None => text,
-    }
+    Coding::all(content.chain(transfer))
 }
 
 fn content_type(head: &Head) -> Option<&[u8]> {
@@ -153,15 +128,4 @@ fn authority(head: &Head) -> Option<&[u8]> {
     let rest = &target[scheme_end + 3..];
     let end = rest.iter().position(|b| matches!(b, b'/' | b'?' | b'#')).unwrap_or(rest.len());
     Some(&rest[..end])
-}
-
-/// Trace and span of a W3C `traceparent`: version, 16 bytes, 8 bytes, flags, in hexadecimal.
-fn trace(value: &[u8]) -> Option<(&[u8], &[u8])> {
-    let hex = |text: &[u8]| text.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    let mut parts = value.split(|&b| b == b'-');
-    let (version, trace_id, span_id, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    let lengths = version.len() == 2 && trace_id.len() == 32 && span_id.len() == 16 && flags.len() >= 2;
-    let digits = hex(version) && hex(trace_id) && hex(span_id);
-    let zero = |text: &[u8]| text.iter().all(|&b| b == b'0');
-    (lengths && digits && version != b"ff" && !zero(trace_id) && !zero(span_id)).then_some((trace_id, span_id))
 }

@@ -18,7 +18,7 @@ schema::table! {
         req_authority: Name,
         /// Request headers as an object with lower-case names; a repeated header is a list.
         req_headers: Text [Json],
-        /// Request body, decoded; null when there is none.
+        /// Request body, decoded; null when there is none. Messages of gRPC are one a line, their fields by number.
         req_body: Text,
         /// Size of the request body without transfer framing, before content decoding.
         req_body_bytes: Int64 [Bytes],
@@ -26,7 +26,9 @@ schema::table! {
         resp_status: Int32,
         /// Response headers as an object with lower-case names; a repeated header is a list.
         resp_headers: Text [Json],
-        /// Response body, decoded; null when there is none.
+        /// Response trailers as an object; null when there are none, and in HTTP/1.
+        resp_trailers: Text [Json],
+        /// Response body, decoded; null when there is none. Messages of gRPC are one a line, their fields by number.
         resp_body: Text,
         /// Size of the response body without transfer framing, before content decoding.
         resp_body_bytes: Int64 [Bytes],
@@ -40,13 +42,20 @@ schema::table! {
         grpc_status: Int32,
         /// gRPC status message; null for other requests.
         grpc_message: Text,
+        /// gRPC messages that the client sent; null for other requests.
+        grpc_request_messages: Int32,
+        /// gRPC messages that the server sent; null for other requests.
+        grpc_response_messages: Int32,
+        /// Why either end gave the HTTP/2 stream up ('CANCEL', 'REFUSED_STREAM' …); null when neither did.
+        stream_error: Name,
     }
 }
 
 const REQUESTS: RequestsView = RequestsView {
-    protocol: "'http'",
-    operation: "req_method",
+    protocol: "CASE WHEN grpc_service IS NOT NULL THEN 'grpc' ELSE 'http' END",
+    operation: "COALESCE(grpc_method, req_method)",
     target: "req_path",
-    status: "CAST(resp_status AS VARCHAR)",
-    failed: "broken OR resp_status >= 500",
+    status: "CAST(COALESCE(grpc_status, resp_status) AS VARCHAR)",
+    failed: "broken OR COALESCE(resp_status >= 500, CASE WHEN grpc_status IS NOT NULL THEN FALSE END) \
+             OR COALESCE(grpc_status IN (2, 4, 8, 12, 13, 14, 15), FALSE)",
 };

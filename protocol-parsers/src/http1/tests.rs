@@ -3,6 +3,7 @@
 mod bodies;
 mod detection;
 mod harness;
+mod heads;
 mod losses;
 mod messages;
 mod robustness;

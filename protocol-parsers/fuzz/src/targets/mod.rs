@@ -2,9 +2,11 @@
 
 mod dns;
 mod http1;
+mod http2;
 mod mysql;
 mod postgres;
 mod redis;
+mod websocket;
 
 use protocol_parsers::{Protocol, Transport};
 
@@ -20,5 +22,13 @@ pub struct Target {
     pub heap_bytes_max: usize,
 }
 
-pub static TARGETS: &[Target] =
-    &[http1::TARGET, redis::TARGET, dns::STREAM, dns::DATAGRAM, postgres::TARGET, mysql::TARGET];
+pub static TARGETS: &[Target] = &[
+    http1::TARGET,
+    http2::TARGET,
+    websocket::TARGET,
+    redis::TARGET,
+    dns::STREAM,
+    dns::DATAGRAM,
+    postgres::TARGET,
+    mysql::TARGET,
+];

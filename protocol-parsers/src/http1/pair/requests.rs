@@ -105,6 +105,7 @@ impl Connection {
         let kept = bytes.len().min(UPGRADE_BYTES_MAX - upgrade.bytes.len());
         upgrade.bytes.extend_from_slice(&bytes[..kept]);
         if kept < bytes.len() {
+            upgrade.cut_bytes += (bytes.len() - kept) as u64;
             out.skipped(Skipped::OverLimit, 0, (bytes.len() - kept) as u64);
         }
     }
@@ -112,9 +113,8 @@ impl Connection {
     /// HTTP goes on after a request to upgrade.
     pub(super) fn resume_requests(&mut self, out: &mut dyn Output) {
         let Some(upgrade) = self.upgrade.take() else { return };
-        let over_limit = upgrade.bytes.len() == UPGRADE_BYTES_MAX;
         self.request_bytes(&upgrade.bytes, upgrade.at, out);
-        if over_limit {
+        if upgrade.cut_bytes > 0 {
             let event = self.requests.gap();
             self.request_event(event, out);
             self.confidence = Confidence::Guessed;

@@ -6,7 +6,7 @@ use crate::http1::head::Length;
 use crate::http1::limits::{LATE_BODY_NS_MAX, LATE_REQUEST_NS_MAX};
 use crate::http1::message::Message;
 use crate::http1::queue::Kind;
-use crate::{Confidence, Moment, Output, Skipped};
+use crate::{Confidence, Flow, Moment, Output, Segment, Skipped};
 
 impl Connection {
     pub(super) fn response_bytes(&mut self, mut rest: &[u8], at: Moment, out: &mut dyn Output) {
@@ -14,6 +14,11 @@ impl Connection {
             && let Some(event) = self.responses.next(&mut rest, at)
         {
             self.response_event(Some(event), false, out);
+        }
+        if let Some(next) = &mut self.successor
+            && !rest.is_empty()
+        {
+            next.parser.bytes(Segment { flow: Flow::ToClient, bytes: rest, at, remote: None }, out);
         }
     }
 
@@ -99,16 +104,17 @@ impl Connection {
         message.whole = whole;
         message.body_cut |= !whole;
         if last {
-            self.hand_over(out);
+            self.hand_over(message, paired, broken, out);
+            return;
         }
         let waits_for_request =
             if paired { self.queue.front_is_receiving() && !self.refuses_body(&message) } else { self.may_be_early() };
-        if waits_for_request && whole && !last {
+        if waits_for_request && whole {
             self.waits = Some(Waits { message, paired, aged: false });
         } else {
             self.answered(message, paired, broken, out);
         }
-        if self.upgrade.is_some() && self.queue.is_empty() && !last {
+        if self.upgrade.is_some() && self.queue.is_empty() {
             self.resume_requests(out);
         }
     }
@@ -121,15 +127,6 @@ impl Connection {
     /// A response without a request may have been reported before it, where no request can be missing.
     pub(super) fn may_be_early(&self) -> bool {
         self.queue.is_empty() && self.confidence > Confidence::Guessed && self.requests.synchronised()
-    }
-
-    pub(super) fn hand_over(&mut self, out: &mut dyn Output) {
-        self.handed_over = true;
-        if let Some(upgrade) = self.upgrade.take()
-            && !upgrade.bytes.is_empty()
-        {
-            out.skipped(Skipped::Malformed, 0, upgrade.bytes.len() as u64);
-        }
     }
 
     /// Writes the row of a response, and with it that of its request.

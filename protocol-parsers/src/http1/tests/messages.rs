@@ -253,6 +253,7 @@ fn a_trace_is_read_from_traceparent() {
 #[test]
 fn the_requests_view_tells_failures() {
     let view = crate::http1::HttpEvent::TABLE.requests.expect("part of the view");
-    assert_eq!((view.operation, view.target), ("req_method", "req_path"));
-    assert_eq!(view.failed, "broken OR resp_status >= 500");
+    assert_eq!((view.operation, view.target), ("COALESCE(grpc_method, req_method)", "req_path"));
+    assert!(view.failed.starts_with("broken OR COALESCE(resp_status >= 500, "), "{}", view.failed);
+    assert!(view.failed.ends_with("OR COALESCE(grpc_status IN (2, 4, 8, 12, 13, 14, 15), FALSE)"), "{}", view.failed);
 }

@@ -1,4 +1,4 @@
-//! Content codings (RFC 9110, section 8.4.1): gzip, deflate, br, zstd, one over the other.
+//! Content codings (RFC 9110, section 8.4.1): gzip, deflate, br, zstd, one over the other; and bodies as text.
 //!
 //! In: the encoded beginning of a body. Out: the decoded beginning, bounded by size and by ratio.
 
@@ -6,7 +6,14 @@ use std::io::{ErrorKind, Read};
 
 use flate2::{Decompress, FlushDecompress, Status};
 
-use super::limits::{CODING_SLACK_BYTES, CODINGS_MAX, DECODED_RATIO_MAX, ZSTD_WINDOW_BYTES_MAX};
+/// Codings of one body that are undone.
+const CODINGS_MAX: usize = 4;
+/// Encoded bytes that are kept beyond the configured size of a body, so that small ones can be decoded whole.
+pub const CODING_SLACK_BYTES: usize = 1 << 10;
+/// Decoded bytes for each encoded byte; deflate cannot reach more than 1032.
+const DECODED_RATIO_MAX: usize = 1032;
+/// Window of a zstd frame (RFC 9659).
+const ZSTD_WINDOW_BYTES_MAX: u64 = 8 << 20;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Coding {
@@ -18,7 +25,7 @@ pub enum Coding {
 
 impl Coding {
     /// The coding of a name; `Err` for one that is not known, `Ok(None)` for one that changes nothing.
-    pub fn named(name: &[u8]) -> Result<Option<Self>, ()> {
+    fn named(name: &[u8]) -> Result<Option<Self>, ()> {
         let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
         Ok(Some(match name {
             _ if is(b"gzip") || is(b"x-gzip") => Coding::Gzip,
@@ -29,11 +36,17 @@ impl Coding {
             _ => return Err(()),
         }))
     }
+
+    /// The codings of these names; none when one of them is not known.
+    pub fn all<'a>(names: impl Iterator<Item = &'a [u8]>) -> Vec<Self> {
+        let codings: Result<Vec<_>, ()> = names.map(Coding::named).collect();
+        codings.map(|c| c.into_iter().flatten().collect()).unwrap_or_default()
+    }
 }
 
 /// How a decoding ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Decoded {
+enum Decoded {
     Whole,
     /// There is more than was asked for, or than was given.
     Cut,
@@ -42,7 +55,7 @@ pub enum Decoded {
 }
 
 /// Undoes `codings`, the last first, into `out`; `cut` says that `body` is only a beginning.
-pub fn decode(body: &[u8], codings: &[Coding], mut cut: bool, bytes_max: usize, out: &mut Vec<u8>) -> Decoded {
+fn decode(body: &[u8], codings: &[Coding], mut cut: bool, bytes_max: usize, out: &mut Vec<u8>) -> Decoded {
     out.clear();
     if codings.len() > CODINGS_MAX {
         return Decoded::Failed;
@@ -68,6 +81,35 @@ pub fn decode(body: &[u8], codings: &[Coding], mut cut: bool, bytes_max: usize, 
     }
     *out = inner;
     if cut { Decoded::Cut } else { Decoded::Whole }
+}
+
+/// The kept beginning of a body as text, and whether that is not all of it; `cut` says that more came than was kept. A body
+/// that cannot be decoded stays as it came.
+pub fn text<'a>(kept: &'a [u8], cut: bool, codings: &[Coding], bytes_max: usize, decoded: &'a mut Vec<u8>) -> (&'a [u8], bool) {
+    if !codings.is_empty() {
+        match decode(kept, codings, cut, bytes_max, decoded) {
+            Decoded::Whole => return (decoded, false),
+            Decoded::Cut => return (whole_characters(decoded), true),
+            Decoded::Failed => {}
+        }
+    }
+    match kept.get(..bytes_max) {
+        Some(beginning) if cut || beginning.len() < kept.len() => (whole_characters(beginning), true),
+        _ if cut => (whole_characters(kept), true),
+        _ => (kept, false),
+    }
+}
+
+/// A text that was cut, without the beginning of a character at its end.
+pub fn whole_characters(text: &[u8]) -> &[u8] {
+    let tail = text.len() - text.len().min(3);
+    match text[tail..].iter().rposition(|&b| b >= 0xc0) {
+        Some(lead) => match std::str::from_utf8(&text[tail + lead..]) {
+            Err(error) if error.error_len().is_none() => &text[..tail + lead],
+            _ => text,
+        },
+        None => text,
+    }
 }
 
 /// Output that takes no more than a limit.

@@ -1,0 +1,10 @@
+//! What a connection says, and the rows that it gives.
+
+mod compression;
+mod detection;
+mod grpc;
+mod harness;
+mod losses;
+mod streams;
+mod traffic;
+mod upgrade;
