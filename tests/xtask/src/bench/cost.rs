@@ -15,6 +15,11 @@ pub fn cpu_seconds(pid: u32) -> anyhow::Result<f64> {
     Ok(own_seconds(pid)? + stat.reaped_ticks as f64 / TICKS + children)
 }
 
+/// Processor time of all children of this process that have ended, and of theirs, in seconds.
+pub fn ended_children_seconds() -> anyhow::Result<f64> {
+    Ok(stat(std::process::id())?.reaped_ticks as f64 / TICKS)
+}
+
 /// Resident memory now and at its peak, in bytes.
 pub struct Memory {
     pub resident: u64,

@@ -18,6 +18,8 @@ use super::{Name, Wanted};
 
 /// Before a round, for what the last one started or ended to be over.
 const PAUSE: Duration = Duration::from_millis(500);
+/// After the load, for a server's processes that served it to end: their time is read when nothing changes hands.
+const SETTLE: Duration = Duration::from_millis(100);
 /// After the load, until earshot has made rows of it: it promises one second.
 const DRAIN: Duration = Duration::from_millis(1200);
 
@@ -147,6 +149,7 @@ fn asked(load: &mut dyn Load, seconds: u64) -> anyhow::Result<(Done, f64)> {
     let before = cpu_seconds(load.server())?;
     let done = load.ask(seconds)?;
     anyhow::ensure!(done.requests > 0, "{} made no request", load.name());
+    std::thread::sleep(SETTLE);
     Ok((done, cpu_seconds(load.server())? - before))
 }
 

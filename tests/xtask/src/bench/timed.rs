@@ -5,11 +5,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
+use super::cost::ended_children_seconds;
 use crate::program::line;
 
 pub struct Timed {
     pub out: String,
     pub took: Duration,
+    /// Processor time, of all threads.
+    pub cpu_seconds: f64,
 }
 
 /// Runs `command`, which must succeed within `seconds_max`. Ends it by its own id when it does not.
@@ -20,14 +23,16 @@ pub fn run(command: &Command, seconds_max: u64) -> anyhow::Result<Timed> {
     limited.args(["--foreground", "--kill-after=5"]).arg(seconds_max.to_string());
     carry(&mut limited, command);
     limited.stdin(Stdio::null());
+    let before = ended_children_seconds()?;
     let started = Instant::now();
     let output = limited.output().with_context(|| format!("cannot run '{what}'"))?;
     let took = started.elapsed();
+    let cpu_seconds = ended_children_seconds()? - before;
     let out = String::from_utf8_lossy(&output.stdout).into_owned();
     anyhow::ensure!(output.status.code() != Some(124), "'{what}' took more than {seconds_max} s");
     let said = String::from_utf8_lossy(&output.stderr);
     anyhow::ensure!(output.status.success(), "'{what}' ended with {}: {out}{said}", output.status);
-    Ok(Timed { out, took })
+    Ok(Timed { out, took, cpu_seconds })
 }
 
 /// Makes `outer` run the whole of `inner`, with its environment and folder.
