@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bench;
 mod check;
 mod ebpf;
 mod fuzz;
@@ -52,6 +53,8 @@ enum Command {
         #[arg(default_value_t = fuzz::SECONDS_SHORT)]
         seconds: u64,
     },
+    /// What earshot costs and how fast it is, as tables for the README
+    Bench(bench::Wanted),
     /// Everything that needs no running earshot: format, lints, documents, licences, spelling, generated files
     Check,
     /// All of it, as CI does: setup, check, build, every test, a short fuzz
@@ -79,6 +82,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Reference { check: true } => reference::check(&place),
         Command::Tidy => tidy::tidy(&place),
         Command::Fuzz { seconds } => fuzz::fuzz(&place, seconds),
+        Command::Bench(wanted) => bench::bench(&place, wanted),
         Command::Check => check::check(&place, &mut Steps::default()),
         Command::Test => test::test(&place),
     }

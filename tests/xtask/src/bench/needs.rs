@@ -1,0 +1,67 @@
+//! Programs that the benchmarks start, and the Debian packages that have them: all that is missing is said at once, before anything runs.
+
+use std::path::PathBuf;
+
+use super::load::{Kind, postgres};
+use super::{Name, Wanted};
+use crate::place::Place;
+use crate::program::found;
+
+/// A program and its package.
+type Need = (&'static str, &'static str);
+
+const EVERY: [Need; 2] = [("timeout", "coreutils"), ("setpriv", "util-linux")];
+const LOADS: [Need; 1] = [("taskset", "util-linux")];
+const REDIS: [Need; 2] = [("redis-server", "redis-server"), ("redis-benchmark", "redis-tools")];
+const HTTP: [Need; 2] = [("nginx", "nginx"), ("wrk", "wrk")];
+const REPLAY: [Need; 1] = [("tshark", "tshark")];
+
+pub fn check(place: &Place, wanted: &Wanted) -> anyhow::Result<()> {
+    let mut needs = EVERY.to_vec();
+    let mut postgres = false;
+    for name in &wanted.names {
+        match name {
+            Name::Overhead | Name::Memory => {
+                anyhow::ensure!(::tests::is_root(), "{} needs root: earshot loads programs into the kernel", name.word());
+                needs.extend(LOADS);
+            }
+            Name::Replay => needs.extend(REPLAY),
+            Name::Parsers | Name::Ingest => {}
+        }
+        for kind in loads(wanted, *name) {
+            match kind {
+                Kind::Redis => needs.extend(REDIS),
+                Kind::Http => needs.extend(HTTP),
+                Kind::HttpPaced => needs.push(HTTP[0]),
+                Kind::Postgres => postgres = true,
+            }
+        }
+    }
+    let missing = needs.into_iter().filter(|(program, _)| found(place, program).is_none());
+    let mut missing: Vec<String> = missing.map(|(program, package)| format!("{program} (package {package})")).collect();
+    if postgres && postgres::programs().is_none() {
+        missing.push("initdb, postgres and pgbench (package postgresql)".to_owned());
+    }
+    missing.sort();
+    missing.dedup();
+    anyhow::ensure!(missing.is_empty(), "not installed: {}", missing.join("; "));
+    Ok(())
+}
+
+/// The loads that a benchmark puts on servers.
+pub fn loads(wanted: &Wanted, name: Name) -> Vec<Kind> {
+    let all: &[Kind] = match name {
+        Name::Overhead => &[Kind::Redis, Kind::Http, Kind::Postgres, Kind::HttpPaced],
+        Name::Memory => &[Kind::Redis, Kind::Http],
+        Name::Parsers | Name::Ingest | Name::Replay => &[],
+    };
+    match name {
+        Name::Overhead | Name::Memory if !wanted.loads.is_empty() => wanted.loads.clone(),
+        _ => all.to_vec(),
+    }
+}
+
+/// A program's path; servers are not on every user's PATH.
+pub fn path(name: &str) -> anyhow::Result<PathBuf> {
+    ::tests::program(name)
+}
