@@ -14,6 +14,7 @@ pub struct Calls {
     bytes: usize,
     /// Ended before both of their messages did; frames may still be on their way.
     gone: VecDeque<u32>,
+    #[expect(clippy::vec_box, reason = "the boxes themselves are what is used again")]
     spare: Vec<Box<Call>>,
 }
 

@@ -6,5 +6,6 @@ mod grpc;
 mod harness;
 mod losses;
 mod streams;
+#[cfg(feature = "peers")]
 mod traffic;
 mod upgrade;

@@ -5,7 +5,7 @@ schema::table! {
     pub struct MysqlEvent in "mysql_events", traffic, requests schema::RequestsView {
         protocol: "'mysql'",
         operation: "coalesce(operation, command)",
-        target: "query",
+        target: "normalize_sql(query, 'mysql')",
         status: "CASE WHEN error_code IS NOT NULL THEN CAST(error_code AS VARCHAR) WHEN latency_ns IS NOT NULL THEN 'OK' END",
         failed: "broken OR error_code IS NOT NULL",
     };

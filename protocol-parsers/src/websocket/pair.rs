@@ -98,9 +98,10 @@ fn write(flow: Flow, message: &Message, broken: bool, out: &mut dyn Output) {
         ..WebsocketEvent::default()
     };
     let mut truncated = false;
+    // a text of which nothing was seen is told by its size
+    let unseen = message.text_unknown || (message.text_cut && text.is_empty());
     match message.opcode {
-        // a text of which nothing was seen is told by its size
-        Some(TEXT) if !message.text_unknown && !(message.text_cut && text.is_empty()) => {
+        Some(TEXT) if !unseen => {
             row.text = Some(text);
             truncated = message.text_cut;
         }
