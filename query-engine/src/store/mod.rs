@@ -12,7 +12,8 @@ mod file;
 mod ring;
 mod subscribe;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::thread::Thread;
 use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
@@ -39,6 +40,8 @@ pub const SMALL_BATCHES_MAX: usize = 32;
 pub const NEWEST_ROWS_MAX: usize = 100_000;
 /// How often small batches are joined and losses written down.
 const MAINTENANCE_INTERVAL: Duration = Duration::from_millis(250);
+/// Rows that arrive before maintenance comes early: what is not joined yet costs more memory than it is counted with.
+const UNJOINED_ROWS_MAX: usize = 64 << 10;
 /// How often evictions become a row of `lost_events`, in maintenance rounds.
 const LOSS_ROUNDS: u32 = 4;
 
@@ -93,6 +96,8 @@ struct State {
     evicted: Loss,
     /// The part of `evicted` that `lost_events` does not tell yet.
     untold: Loss,
+    /// Rows that arrived since the last maintenance round.
+    unjoined: usize,
 }
 
 /// See the module's head.
@@ -106,6 +111,8 @@ pub struct Store {
     state: Mutex<State>,
     /// One maintenance round at a time: a round works on copies outside the state's lock.
     maintenance: Mutex<u32>,
+    /// The thread that maintains, to be woken early; unset without one.
+    maintainer: OnceLock<Thread>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -119,8 +126,9 @@ impl Store {
         let store = Arc::new(Self::without_maintenance(tables, config));
         let weak = Arc::downgrade(&store);
         let started = std::thread::Builder::new().name("store".into()).spawn(move || maintain(&weak));
-        if let Err(error) = started {
-            tracing::error!(%error, "cannot start the store's maintenance thread: small batches stay small");
+        match started {
+            Ok(thread) => drop(store.maintainer.set(thread.thread().clone())),
+            Err(error) => tracing::error!(%error, "cannot start the store's maintenance thread: small batches stay small"),
         }
         store
     }
@@ -135,8 +143,16 @@ impl Store {
             subscribers: tables.iter().map(|_| Subscribers::default()).collect(),
             live: Mutex::default(),
             config,
-            state: Mutex::new(State { rings, bytes: 0, sequence: 0, evicted: Loss::default(), untold: Loss::default() }),
+            state: Mutex::new(State {
+                rings,
+                bytes: 0,
+                sequence: 0,
+                evicted: Loss::default(),
+                untold: Loss::default(),
+                unjoined: 0,
+            }),
             maintenance: Mutex::new(0),
+            maintainer: OnceLock::new(),
             tables,
         }
     }
@@ -165,14 +181,19 @@ impl Store {
         let Some(mut sealed) = Sealed::new(batch) else { return refused(table.name, rows, "no_time") };
         self.subscribers[place].send(&sealed.batch);
         metrics::counter!("earshot_stored_rows_total", "table" => table.name).increment(rows as u64);
-        let evicted = {
+        let (evicted, many) = {
             let mut state = locked(&self.state);
+            state.unjoined += rows;
+            let many = state.unjoined >= UNJOINED_ROWS_MAX;
             sealed.sequence = state.sequence;
             state.sequence += 1;
             state.bytes += sealed.bytes;
             state.rings[place].push(sealed);
-            state.evict(self.config.memory_bytes_max)
+            (state.evict(self.config.memory_bytes_max), many)
         };
+        if many && let Some(maintainer) = self.maintainer.get() {
+            maintainer.unpark();
+        }
         // freeing can take as long as copying: not under the lock
         drop(evicted);
     }
@@ -229,6 +250,7 @@ impl Store {
     /// One maintenance round: joins small batches, drops superseded rows, tells losses and sizes.
     pub fn maintain(&self) {
         let mut round = locked(&self.maintenance);
+        locked(&self.state).unjoined = 0;
         for place in 0..self.tables.len() {
             self.compact(place);
         }
@@ -350,7 +372,7 @@ fn refused(table: &'static str, rows: usize, reason: &'static str) {
 
 fn maintain(store: &Weak<Store>) {
     loop {
-        std::thread::sleep(MAINTENANCE_INTERVAL);
+        std::thread::park_timeout(MAINTENANCE_INTERVAL);
         let Some(store) = store.upgrade() else { return };
         store.maintain();
     }
