@@ -20,6 +20,20 @@ struct Protocol {
     folder: &'static str,
     table: &'static str,
     columns: &'static [(&'static str, &'static str)],
+    /// A row as the expected rows have it; `None` for one that they leave out.
+    told: fn(Value) -> Option<Value>,
+}
+
+/// What was expected of MySQL says the query where the packet has it, and leaves logins out.
+fn told_of_mysql(mut row: Value) -> Option<Value> {
+    match row["command"].as_str() {
+        Some("LOGIN") => return None,
+        Some("COM_QUERY" | "COM_STMT_PREPARE") => {}
+        _ => row["query"] = Value::Null,
+    }
+    row["error_code"] =
+        row["error_code"].as_str().and_then(|code| code.parse::<i64>().ok()).map_or(row["error_code"].take(), Value::from);
+    Some(row)
 }
 
 const PROTOCOLS: &[Protocol] = &[
@@ -27,17 +41,34 @@ const PROTOCOLS: &[Protocol] = &[
         folder: "http",
         table: "http_events",
         columns: &[("method", "req_method"), ("target", "req_path"), ("status", "resp_status")],
+        told: Some,
     },
     Protocol {
         folder: "dns",
         table: "dns_events",
         columns: &[("name", "query_name"), ("type", "query_type"), ("rcode", "rcode")],
+        told: Some,
     },
     Protocol {
         folder: "redis",
         table: "redis_events",
         columns: &[("command", "command"), ("args_count", "args_count"), ("error", "error")],
+        told: Some,
     },
+    Protocol {
+        folder: "mysql",
+        table: "mysql_events",
+        columns: &[("command", "command"), ("query", "query"), ("error_code", "error_code")],
+        told: told_of_mysql,
+    },
+    Protocol {
+        folder: "postgres",
+        table: "postgres_events",
+        columns: &[("command", "command"), ("query", "query"), ("error_code", "error_code")],
+        told: |row| (row["command"] != "Startup").then_some(row),
+    },
+    // no captures of it, so no other may give rows in its table
+    Protocol { folder: "websocket", table: "websocket_events", columns: &[("opcode", "opcode")], told: Some },
 ];
 
 /// Damaged copies of each capture.
@@ -146,6 +177,7 @@ fn every_expected_row_and_no_other() -> anyhow::Result<()> {
             let own = protocol_of(&capture).is_some_and(|p| p.table == protocol.table);
             let expected = if own { expected(&capture, protocol.columns)? } else { vec![] };
             let rows = called(tables.get(protocol.table).map_or(&[], Vec::as_slice), protocol.columns)?;
+            let rows: Vec<Value> = rows.into_iter().filter_map(protocol.told).collect();
             compare(&expected, &rows).with_context(|| format!("{} in {}", protocol.table, capture.display()))?;
             compared += expected.len();
         }
