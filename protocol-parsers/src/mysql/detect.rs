@@ -3,8 +3,7 @@
 //! The greeting is telling by itself. Without it a statement must be text that begins with a keyword, in a packet whose length
 //! fits; another command needs a response with the next sequence number.
 
-use super::command::Reply;
-use super::command::{INIT_DB, PREPARE, QUERY, plausible, reply};
+use super::command::{EXECUTE, INIT_DB, PREPARE, QUERY, Reply, plausible, reply};
 use super::execute::query;
 use super::frame::HEADER_BYTES;
 use super::limits::LOGIN_BYTES_MAX;
@@ -26,7 +25,7 @@ enum Shape {
     Short,
     Greeting,
     Login,
-    /// A statement whose first word is a keyword.
+    /// A statement whose first word is a keyword, or the execution of a prepared one.
     Statement,
     /// Another command, or a statement that cannot be told.
     Command,
@@ -43,6 +42,8 @@ pub fn detect(evidence: &Evidence<'_>) -> Verdict {
     let joined = !evidence.from_start;
     let verdict = match (client, server) {
         (Empty | Short | Login, Greeting) => Verdict::Yes(Confidence::Certain),
+        // joined inside a command
+        (Other, Telling) if joined => Verdict::Yes(Confidence::Likely),
         (Other, _) => Verdict::No,
         (Login, Telling | Reply) => Verdict::Yes(Confidence::Certain),
         (Statement, Telling | Reply) => Verdict::Yes(Confidence::Likely),
@@ -110,12 +111,18 @@ fn command_shape(code: u8, payload: &[u8], whole: bool, rest: &[u8]) -> Shape {
                 _ => Shape::Other,
             }
         }
+        EXECUTE if executes(payload) => Shape::Statement,
         INIT_DB if payload[1..].iter().any(|b| matches!(b, 1..=31 | 127)) => Shape::Other,
         // another command follows, or nothing
         _ if whole && (rest.is_empty() || rest.get(3).is_none_or(|seq| *seq == 0)) => Shape::Command,
         _ if !whole => Shape::Short,
         _ => Shape::Other,
     }
+}
+
+/// Number of the statement, flags, and that it is to be executed once.
+fn executes(payload: &[u8]) -> bool {
+    matches!(payload, [_, _, _, _, _, 0..=0x0f, 1, 0, 0, 0, ..])
 }
 
 /// Words with which statements begin.
@@ -196,7 +203,7 @@ fn server_shape(bytes: &[u8]) -> Shape {
         },
         (_, 0xff) if error_is_sound(payload, seq, whole) => Shape::Telling,
         (1.., 0xff) => Shape::Other,
-        (1, 1..=0xfa) if length == 1 => columns_shape(&bytes[HEADER_BYTES + 1..]),
+        (1, 0..=0xfc) if length <= 4 => columns_shape(bytes.get(HEADER_BYTES + length as usize..).unwrap_or_default()),
         (1.., 0x00) if length >= 7 && whole && ok_is_sound(payload) => Shape::Reply,
         (1.., 0xfe) if length == 5 && whole => Shape::Reply,
         (1, b'U') if payload.starts_with(b"Uptime: ") => Shape::Telling,
@@ -240,17 +247,24 @@ fn ok_is_sound(payload: &[u8]) -> bool {
     plain || prepared
 }
 
-/// Whether the server's first packet is what answers the client's last command, by number.
+/// Whether the server's first packet is what answers the client's first command that has an answer, by number.
 fn answers(evidence: &Evidence<'_>) -> bool {
-    let (Some((_, _, command)), Some((length, seq, payload))) = (packet(evidence.to_server), packet(evidence.to_client)) else {
-        return false;
-    };
+    let Some((length, seq, payload)) = packet(evidence.to_client) else { return false };
     let kind = payload.first().copied().unwrap_or_default();
-    let fits = match command.first().map(|code| reply(*code)) {
-        Some(Reply::Prepared) => matches!(length, 12 | 13),
-        Some(Reply::Plain) => kind == 0 || kind == 0xfe,
-        Some(Reply::Result) => kind == 0,
-        _ => false,
-    };
-    seq == 1 && fits
+    let mut rest = evidence.to_server;
+    while let Some((_, 0, command)) = packet(rest) {
+        let Some(reply) = command.first().map(|code| reply(*code)) else { return false };
+        let fits = match reply {
+            Reply::Nothing => {
+                rest = &rest[HEADER_BYTES + command.len()..];
+                continue;
+            }
+            Reply::Prepared => matches!(length, 12 | 13),
+            Reply::Plain => kind == 0 || kind == 0xfe,
+            Reply::Result => kind == 0,
+            _ => false,
+        };
+        return seq == 1 && fits;
+    }
+    false
 }

@@ -1,16 +1,19 @@
 //! What is said on a connection: packets of both directions, already found, become commands, responses and rows.
 
+mod missing;
+mod reading;
+
 use std::sync::Arc;
 
 use super::command::{self, Code, Reply, reply};
-use super::execute::{self, Room, Written, bulk_parameters, parameters, statement_id};
+use super::execute::Room;
 use super::frame::Packet;
 use super::limits::LOGIN_BYTES_MAX;
-use super::login::{self, Dialect, Names, change_user, flag, greeting, name};
+use super::login::{self, Dialect, Names, flag, greeting, name};
 use super::queue::{Queue, Waiting};
 use super::response::{Progress, Response, ends_late};
 use super::row::{Answer, emit};
-use super::statements::{LAST, LongData, Statement, Statements};
+use super::statements::{Statement, Statements};
 use super::text::used_database;
 use crate::{Confidence, Moment, Output, Settings, Skipped};
 
@@ -243,104 +246,6 @@ impl Session {
         (self.down_seq, self.holed) = (None, true);
     }
 
-    /// Takes from a command's payload what its row will need.
-    #[inline]
-    fn read(&mut self, code: u8, packet: &Packet<'_>, waiting: &mut Waiting) {
-        let payload = packet.payload;
-        match code {
-            command::QUERY => {
-                let query = execute::query(&payload[1..], self.dialect.query_attributes);
-                waiting.buffer.extend_from_slice(query.text);
-                waiting.query_end = waiting.buffer.len();
-                waiting.truncated = packet.cut();
-                waiting.trace =
-                    query.traceparent.and_then(|(trace, span)| Some(Box::new((trace.try_into().ok()?, span.try_into().ok()?))));
-            }
-            command::PREPARE => {
-                waiting.buffer.extend_from_slice(&payload[1..]);
-                waiting.query_end = waiting.buffer.len();
-                waiting.truncated = packet.cut();
-            }
-            command::EXECUTE | command::BULK_EXECUTE => self.read_execution(packet, waiting),
-            command::FETCH => self.read_statement(payload, waiting),
-            command::SEND_LONG_DATA => self.long_data(payload, packet.cut()),
-            command::STMT_CLOSE => {
-                if let Some(id) = statement_id(payload) {
-                    self.statements.remove(id);
-                }
-            }
-            command::STMT_RESET => {
-                if let Some(id) = statement_id(payload) {
-                    self.statements.with(id, |s| s.long_data.clear());
-                }
-            }
-            command::INIT_DB => {
-                let database = name(payload[1..].strip_suffix(b"\0").unwrap_or(&payload[1..]));
-                waiting.names = Some(Box::new(Names { user: self.names.user.clone(), database }));
-            }
-            command::CHANGE_USER => waiting.names = change_user(&payload[1..]).map(Box::new),
-            _ => {}
-        }
-    }
-
-    // ---- prepared statements
-
-    /// The text of the statement that a command names.
-    fn read_statement(&mut self, payload: &[u8], waiting: &mut Waiting) {
-        let known = statement_id(payload).and_then(|id| self.statements.with(id, |s| (s.text.clone(), s.cut)));
-        if let Some((text, cut)) = known {
-            waiting.prepared = Some(text);
-            waiting.truncated = cut;
-        }
-    }
-
-    fn read_execution(&mut self, packet: &Packet<'_>, waiting: &mut Waiting) {
-        if statement_id(packet.payload) == Some(LAST) && self.queue.prepares() {
-            // its statement is known when the server has answered
-            waiting.buffer.extend_from_slice(packet.payload);
-            (waiting.unread, waiting.truncated) = (true, packet.cut());
-            return;
-        }
-        self.bind(packet.payload, packet.cut(), waiting);
-    }
-
-    /// The text and the parameters of an execution.
-    fn bind(&mut self, payload: &[u8], cut: bool, waiting: &mut Waiting) {
-        let Some(id) = statement_id(payload) else { return };
-        let attributes = self.dialect.query_attributes.unwrap_or_else(|| execute::counts_parameters(payload));
-        let bulk = payload.first() == Some(&command::BULK_EXECUTE);
-        let (room, buffer) = (self.room, &mut waiting.buffer);
-        let bound = self.statements.with(id, |statement| {
-            let written = if bulk {
-                bulk_parameters(payload, statement, room, buffer)
-            } else {
-                parameters(payload, attributes, statement, room, buffer)
-            };
-            (written, statement.text.clone(), statement.cut)
-        });
-        if let Some((written, text, text_cut)) = bound {
-            waiting.prepared = Some(text);
-            waiting.parameters = written != Written::Unknown;
-            waiting.truncated = text_cut || written == Written::Cut || (cut && waiting.parameters);
-        }
-    }
-
-    /// `[18] number parameter bytes`, in any number of portions.
-    fn long_data(&mut self, payload: &[u8], cut: bool) {
-        let Some((&[a, b], data)) = payload.get(5..).and_then(<[u8]>::split_first_chunk) else { return };
-        let (Some(id), parameter) = (statement_id(payload), u16::from_le_bytes([a, b])) else { return };
-        let bytes_max = self.room.value_bytes_max;
-        self.statements.with(id, |statement| {
-            if parameter >= statement.parameters {
-                return;
-            }
-            let long: &mut LongData = statement.long_data.entry(parameter).or_default();
-            let room = bytes_max.saturating_sub(long.kept.len());
-            long.kept.extend_from_slice(&data[..data.len().min(room)]);
-            long.cut |= cut || data.len() > room;
-        });
-    }
-
     // ---- packets to the client
 
     /// Whether a packet with this header may come from the server.
@@ -478,100 +383,6 @@ impl Session {
         if let Some(database) = self.response.database.take() {
             self.names.database = database;
         }
-    }
-
-    // ---- what is missing
-
-    /// Bytes to the server were not seen. `cut` is the packet in which they begin.
-    pub fn up_gap(&mut self, cut: Option<&Packet<'_>>, out: &mut dyn Output) {
-        if self.phase != Phase::Commands {
-            // perhaps the login was among them
-            (self.phase, self.joined) = (Phase::Commands, true);
-        } else if let Some(packet) = cut.filter(|p| p.first_seq == 0 && !self.infile && !self.answering) {
-            if packet.payload.is_empty() {
-                self.unknown_command(0, out);
-            } else {
-                self.cut_command(packet, out);
-            }
-        }
-        (self.holed, self.unaligned, self.gap_up) = (true, true, true);
-        (self.infile, self.answering, self.down_seq) = (false, false, None);
-    }
-
-    fn cut_command(&mut self, packet: &Packet<'_>, out: &mut dyn Output) {
-        let code = packet.payload[0];
-        let mut waiting = Waiting::new(Code::Command(code), reply(code), self.queue.buffer(), packet.started);
-        self.read(code, packet, &mut waiting);
-        self.wait(waiting, packet, out);
-    }
-
-    /// Bytes to the client were not seen, up to an unknown place in its packets.
-    pub fn down_gap(&mut self, out: &mut dyn Output) {
-        if self.phase == Phase::Greeting {
-            self.phase = Phase::Login;
-        }
-        (self.holed, self.gap_down) = (true, true);
-        self.response_lost(out);
-    }
-
-    /// The first waiting command gets what there is of its response, and what follows is unknown.
-    pub fn response_lost(&mut self, out: &mut dyn Output) {
-        (self.unaligned, self.responses_lost, self.down_seq) = (true, true, None);
-        self.cut_response(false, out);
-    }
-
-    fn cut_response(&mut self, broken: bool, out: &mut dyn Output) {
-        let began = !self.response.is_empty();
-        if let Some(mut waiting) = self.queue.pop() {
-            let stream = waiting.reply == Reply::Stream;
-            if self.unaligned && !broken {
-                waiting.confidence = Confidence::Guessed;
-            }
-            waiting.truncated |= waiting.unread;
-            let answer =
-                Answer { response: &self.response, ended_ns: None, cut: !(stream && broken), gap_before: self.gap_down };
-            // a stream of events has no end of its own
-            emit(&waiting, (began || !broken).then_some(answer), broken && !(stream && began), &self.names, out);
-            self.queue.recycle(waiting.buffer);
-        }
-        self.response.reset();
-    }
-
-    /// The client speaks again after the server has: after lost responses, what still waits waits in vain.
-    pub fn client_turns(&mut self, out: &mut dyn Output) {
-        if std::mem::take(&mut self.responses_lost) {
-            self.give_up(false, out);
-        }
-        if self.queue.is_empty() {
-            self.unaligned = false;
-        }
-    }
-
-    /// Rows of all waiting commands, without responses.
-    fn give_up(&mut self, broken: bool, out: &mut dyn Output) {
-        while let Some(mut waiting) = self.queue.pop() {
-            if self.unaligned {
-                waiting.confidence = Confidence::Guessed;
-            }
-            emit(&waiting, None, broken, &self.names, out);
-            self.queue.recycle(waiting.buffer);
-        }
-        self.response.reset();
-        self.down_seq = None;
-    }
-
-    /// The connection is gone; `pending` bytes of an incomplete packet had come from the server.
-    pub fn close(&mut self, pending: u64, out: &mut dyn Output) {
-        self.response.bytes += pending;
-        if !self.response.is_empty() {
-            self.cut_response(true, out);
-        }
-        self.give_up(true, out);
-    }
-
-    pub fn expire(&mut self, before_ns: u64, out: &mut dyn Output) {
-        let names = &self.names;
-        self.queue.expire(before_ns, |waiting| emit(waiting, None, false, names, out));
     }
 
     pub fn waiting_since(&self) -> Option<u64> {

@@ -55,7 +55,11 @@ fn other_commands_need_an_answer() {
     check(&ping, b"", false, Verdict::Undecided);
     check(&ping, &ok(1, 0, 2), false, LIKELY);
     check(&ping, b"+PONG\r\n", false, Verdict::No);
+    // those that have no answer are passed
+    check(&[command(0x19, &[1, 0, 0, 0]), ping.clone()].concat(), &ok(1, 0, 2), false, LIKELY);
+    check(&[command(0x19, &[1, 0, 0, 0]), query("select 1")].concat(), &result(1, 1, 2, true), false, LIKELY);
     check(&execute(1, &[0], None, &[1]), &ok(1, 0, 2), false, LIKELY);
+    check(&execute(1, &[0], None, &[1]), b"tail of a result", false, LIKELY);
     check(&execute(1, &[0], None, &[1]), &result(1, 1, 2, true), false, LIKELY);
     check(&command(0x17, &[0; 9]), &error(1, 1243, "HY000", "Unknown statement"), false, LIKELY);
 }
@@ -65,6 +69,8 @@ fn responses_alone_say_enough() {
     check(b"", &result(1, 2, 2, false), false, LIKELY);
     check(b"", &error(1, 1146, "42S02", "Table 't' doesn't exist"), false, LIKELY);
     check(b"", &ok(1, 0, 2), false, Verdict::Undecided);
+    check(b"tail of a statement", &result(1, 2, 2, false), false, LIKELY);
+    check(b"tail of a statement", &ok(1, 0, 2), false, Verdict::No);
 }
 
 #[test]
