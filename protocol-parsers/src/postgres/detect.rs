@@ -7,6 +7,7 @@ use super::bind;
 use super::frame::{Message, plausible, split_head};
 use super::message::{self, Reader};
 use super::opening::{self, Looks};
+use super::seek::complete_at_end;
 use super::statement::Statement;
 use crate::{Confidence, Evidence, Flow, Moment, Verdict};
 
@@ -252,10 +253,5 @@ fn ends_response(bytes: &[u8]) -> bool {
     if !ready.starts_with(b"Z\0\0\0\x05") || !matches!(ready[5], b'I' | b'T' | b'E') {
         return false;
     }
-    // the tag is short
-    (10..=70.min(before.len())).any(|size| {
-        let complete = &before[before.len() - size..];
-        let length = u32::try_from(size - 1).unwrap_or_default().to_be_bytes();
-        complete[0] == b'C' && complete[1..5] == length && complete[size - 1] == 0 && complete[5].is_ascii_uppercase()
-    })
+    complete_at_end(before).is_some()
 }

@@ -113,7 +113,9 @@ fn a_hole_in_a_response_loses_at_most_its_row() {
     assert_eq!(
         seen.lines[1..],
         [
-            format!("Query | query=select 1 | operation=SELECT{names} | transaction_status=idle [gap] guessed"),
+            format!(
+                "Query | query=select 1 | operation=SELECT | command_tag=SELECT 9 | rows=9{names} | transaction_status=idle [gap] guessed"
+            ),
             format!("{one} likely"),
         ]
     );
