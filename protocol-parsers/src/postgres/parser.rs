@@ -219,8 +219,7 @@ impl Connection {
         let session = &mut self.session;
         (session.holed, session.unaligned, session.gap_to_server) = (true, true, true);
         session.queue.push(Waiting::new(Kind::Unknown, Moment::default(), 0), out);
-        // the same names may mean other statements now
-        session.statements = Default::default();
+        session.statements.doubt();
     }
 
     fn responses_unseen(&mut self, len: u64, at: Moment, out: &mut dyn Output) {

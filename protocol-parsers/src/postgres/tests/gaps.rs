@@ -182,3 +182,32 @@ fn another_protocol_is_given_up() {
     }
     assert_eq!(fed.parser.state(), State::NotMine);
 }
+
+#[test]
+fn after_lost_requests_a_name_may_mean_another_statement() {
+    let run = [bind("", "s", 0, &[]), execute(""), sync()].concat();
+    let ran = [message(b'2', b""), done("SELECT 1")].concat();
+    let prepare = |text| [parse("s", text, &[]), sync()].concat();
+    let parsed = [message(b'1', b""), ready()].concat();
+    let seen = rows(
+        true,
+        &[
+            Client(&login("a", "b")),
+            Server(&ready()),
+            Client(&prepare("select 1")),
+            Server(&parsed),
+            ClientUnseen(20),
+            Server(&done("SELECT 5")),
+            Client(&run),
+            Server(&ran),
+            Client(&prepare("select 2")),
+            Server(&parsed),
+            Client(&run),
+            Server(&ran),
+        ],
+        || usize::MAX,
+    );
+    let tail = "operation=SELECT | parameters=[] | command_tag=SELECT 1 | rows=1 | user_name=a | database_name=b";
+    assert_eq!(seen.lines[2], format!("Execute | query=select 1 | {tail} [gap] guessed"));
+    assert_eq!(seen.lines[4], format!("Execute | query=select 2 | {tail} likely"));
+}
