@@ -61,7 +61,7 @@ fn main() {
     measure("Query, byte by byte", 1, &[up(std::slice::from_ref(&one)), down(&answer)], 1);
 
     let parse = message(b'P', &[b"\0".as_slice(), TEXT, &[0, 0]].concat());
-    let bind = |statement: &[u8]| message(b'B', &[b"\0".as_slice(), statement, b"\0\0\0\0\x01\0\0\0\x055500\x31\0\0"].concat());
+    let bind = |statement: &[u8]| message(b'B', &[b"\0".as_slice(), statement, b"\0\0\0\x01\0\0\0\x055500\x31\0\0"].concat());
     let (describe, execute) = (message(b'D', b"P\0"), message(b'E', b"\0\0\0\0\0"));
     let extended = [parse, bind(b"\0"), describe.clone(), execute.clone(), sync.clone()];
     let (parsed, bound) = (message(b'1', b""), message(b'2', b""));

@@ -9,7 +9,7 @@ use super::opening::Packet;
 use super::pair::{Kind, Waiting};
 use super::session::{Copying, End, Session};
 use super::statement::{Bound, Portal, Statement};
-use crate::{Moment, Output};
+use crate::{Confidence, Moment, Output};
 
 impl Session {
     /// A login or a cancellation.
@@ -118,6 +118,7 @@ impl Session {
             statement,
             truncated: message.cut || parameters.as_ref().is_some_and(|p| p.truncated),
             parameters: parameters.map(|p| p.json),
+            doubtful: self.statements.is_doubtful(bind.statement),
         };
         let bound = Bound { started: message.started, bytes: message.bytes, gap_before: waiting.gap_before };
         self.statements.bind(bind.portal, Arc::new(portal), bound);
@@ -132,6 +133,9 @@ impl Session {
         if let Some(portal) = self.statements.portal(name) {
             waiting.statement = portal.statement.clone();
             waiting.portal = Some(portal.clone());
+            if portal.doubtful {
+                waiting.confidence = Confidence::Guessed;
+            }
             if let Some(bound) = self.statements.take_bound(name) {
                 waiting.started = bound.started;
                 waiting.request_bytes += bound.bytes;

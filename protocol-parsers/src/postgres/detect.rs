@@ -7,6 +7,7 @@ use super::bind;
 use super::frame::{Message, plausible, split_head};
 use super::message::{self, Reader};
 use super::opening::{self, Looks};
+use super::seek::complete_at_end;
 use super::statement::Statement;
 use crate::{Confidence, Evidence, Flow, Moment, Verdict};
 
@@ -101,8 +102,7 @@ fn shape(flow: Flow, bytes: &[u8]) -> Shape {
             let statement = flow == Flow::ToServer && is_statement(&message);
             return if whole > 0 || statement { at_least(whole, statement) } else { Shape::Short };
         }
-        // what COPY carries proves nothing by itself
-        whole += usize::from(tag != b'd' || whole > 0);
+        whole += usize::from(whole > 0 || proves(tag));
         rest = &after[size..];
     }
     let known = rest.first().is_none_or(|tag| super::frame::known(flow, *tag));
@@ -111,6 +111,11 @@ fn shape(flow: Flow, bytes: &[u8]) -> Shape {
         0 => Shape::Short,
         whole => Shape::Messages(whole),
     }
+}
+
+/// Whether a message of this kind tells something by itself: the body of the others may be anything.
+fn proves(tag: u8) -> bool {
+    !matches!(tag, b'd' | b'p' | b'F' | b'V' | b'v')
 }
 
 fn at_least(whole: usize, statement: bool) -> Shape {
@@ -174,6 +179,7 @@ fn sound(flow: Flow, message: &Message<'_>) -> bool {
             None => message.cut && message.body.len() < 128,
         },
         (Flow::ToServer, b'E') => message::execute(message).is_some_and(is_text) || message.cut,
+        (Flow::ToServer, b'f') => message.cut || message::query(message).is_some_and(|t| is_text(t.text)),
         (Flow::ToServer, b'D' | b'C') => message::named(message).is_some_and(|n| is_text(n.1)) || message.cut,
         (Flow::ToClient, b'C') => message::tag(message).is_some() || message.cut,
         (Flow::ToClient, b'Z') => message.body.first().is_none_or(|s| matches!(s, b'I' | b'T' | b'E')),
@@ -181,6 +187,9 @@ fn sound(flow: Flow, message: &Message<'_>) -> bool {
         (Flow::ToClient, b'T') => row_description(message.body).unwrap_or(message.cut),
         (Flow::ToClient, b'D') => data_row(message.body).unwrap_or(message.cut),
         (Flow::ToClient, b'S') => parameter_status(message.body).unwrap_or(message.cut),
+        (Flow::ToClient, b't') => message.cut || counted(message.body, 0, 4),
+        (Flow::ToClient, b'G' | b'H' | b'W') => message.cut || counted(message.body, 1, 2),
+        (Flow::ToClient, b'A') => notification(message.body).unwrap_or(message.cut),
         (Flow::ToClient, b'R') => Reader(message.body).i32().map_or(message.cut, |code| (0..=12).contains(&code)),
         _ => true,
     }
@@ -217,6 +226,20 @@ fn data_row(body: &[u8]) -> Option<bool> {
     Some(reader.0.is_empty())
 }
 
+/// Whether a body is a count after `skip` bytes, and then as many items of so many bytes.
+fn counted(body: &[u8], skip: usize, item_bytes: usize) -> bool {
+    let mut reader = Reader(body);
+    let head = reader.bytes(skip).and_then(|_| reader.u16());
+    head.is_some_and(|count| reader.0.len() == usize::from(count) * item_bytes)
+}
+
+fn notification(body: &[u8]) -> Option<bool> {
+    let mut reader = Reader(body);
+    let _process = reader.i32()?;
+    let (channel, payload) = (reader.text()?, reader.text()?);
+    Some(is_text(channel) && is_text(payload) && reader.0.is_empty())
+}
+
 fn parameter_status(body: &[u8]) -> Option<bool> {
     let mut reader = Reader(body);
     let (name, value) = (reader.text()?, reader.text()?);
@@ -230,10 +253,5 @@ fn ends_response(bytes: &[u8]) -> bool {
     if !ready.starts_with(b"Z\0\0\0\x05") || !matches!(ready[5], b'I' | b'T' | b'E') {
         return false;
     }
-    // the tag is short
-    (10..=70.min(before.len())).any(|size| {
-        let complete = &before[before.len() - size..];
-        let length = u32::try_from(size - 1).unwrap_or_default().to_be_bytes();
-        complete[0] == b'C' && complete[1..5] == length && complete[size - 1] == 0 && complete[5].is_ascii_uppercase()
-    })
+    complete_at_end(before).is_some()
 }

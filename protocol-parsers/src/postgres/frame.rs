@@ -5,6 +5,7 @@
 //!
 //! <https://www.postgresql.org/docs/current/protocol-message-formats.html>
 
+use super::seek::Seek;
 use crate::{Flow, Moment};
 
 /// How much of a message's body is kept.
@@ -63,8 +64,8 @@ pub struct Frames {
     pub lost: bool,
     /// The next message is believed only if it is of usual length: where it begins was guessed.
     wary: bool,
-    /// How much of the mark has come while lost.
-    matched: usize,
+    /// Looks for the next message while lost.
+    seek: Seek,
 }
 
 impl Frames {
@@ -80,7 +81,7 @@ impl Frames {
             given: false,
             lost: false,
             wary,
-            matched: 0,
+            seek: Seek::new(flow),
         }
     }
 
@@ -180,19 +181,29 @@ impl Frames {
 
     /// The `used` bytes just taken make the head that was collected no message.
     fn fall(&mut self, used: usize) -> (usize, Seen<'_>) {
-        let (collected, head) = (self.passed as usize, self.head);
+        let collected = self.passed as usize;
         self.lose();
         // the head may hold the beginning of a mark
-        for byte in &head[..collected] {
-            self.step(*byte);
-        }
-        (used, Seen::Passed((collected - self.matched) as u64))
+        self.seek.start(&self.head[..collected]);
+        (used, Seen::Passed((collected - self.seek.matched) as u64))
     }
 
     /// Begins to look for a message.
     pub fn lose(&mut self) {
         self.forget();
-        (self.lost, self.matched) = (true, 0);
+        self.lost = true;
+        self.seek.start(&[]);
+    }
+
+    fn seek<'a>(&'a mut self, data: &'a [u8], at: Moment) -> (usize, Seen<'a>) {
+        let (used, seen) = self.seek.next(data, at);
+        // the mark ends the search; the command tag before it does not
+        if let Seen::Message(message) = &seen
+            && message.bytes > 0
+        {
+            self.lost = false;
+        }
+        (used, seen)
     }
 
     /// The next byte may begin a message, since the other side has just spoken. How many bytes were passed over in vain.
@@ -203,58 +214,8 @@ impl Frames {
         if !self.lost {
             return 0;
         }
-        let passed = self.matched as u64;
-        (self.lost, self.matched, self.wary) = (false, 0, true);
-        passed
-    }
-
-    /// While lost: the message that ends every request (Sync), or every response (ReadyForQuery), is looked for.
-    fn seek<'a>(&'a mut self, data: &'a [u8], at: Moment) -> (usize, Seen<'a>) {
-        let before = self.matched as u64;
-        let mut used = 0;
-        while used < data.len() {
-            if self.matched == 0 {
-                let first = mark(self.flow)[0];
-                match memchr::memchr(first, &data[used..]) {
-                    Some(skip) => used += skip,
-                    None => {
-                        used = data.len();
-                        break;
-                    }
-                }
-            }
-            used += 1;
-            if self.step(data[used - 1]) {
-                return self.found(used, before, data, at);
-            }
-        }
-        (used, Seen::Passed(used as u64 + before - self.matched as u64))
-    }
-
-    /// A mark is whole. What came before it is told first; it is handed out when asked for the next.
-    fn found<'a>(&'a mut self, used: usize, before: u64, data: &'a [u8], at: Moment) -> (usize, Seen<'a>) {
-        let length = self.matched as u64;
-        let passed = used as u64 + before - length;
-        if passed > 0 {
-            // its last byte is looked at again
-            self.matched -= 1;
-            return (used - 1, Seen::Passed(passed));
-        }
-        (self.lost, self.matched) = (false, 0);
-        let body: &[u8] = if self.flow == Flow::ToClient { &data[used - 1..used] } else { &[] };
-        (used, Seen::Message(Message { tag: mark(self.flow)[0], body, cut: false, bytes: length, started: at }))
-    }
-
-    /// One byte further in the search for the mark; whether the mark is whole.
-    fn step(&mut self, byte: u8) -> bool {
-        let mark = mark(self.flow);
-        let fits = match mark.get(self.matched) {
-            Some(wanted) => *wanted == byte,
-            // the transaction's state
-            None => matches!(byte, b'I' | b'T' | b'E'),
-        };
-        self.matched = if fits { self.matched + 1 } else { usize::from(byte == mark[0]) };
-        self.matched == mark.len() + usize::from(self.flow == Flow::ToClient)
+        (self.lost, self.wary) = (false, true);
+        std::mem::take(&mut self.seek.matched) as u64
     }
 
     /// `len` bytes were not seen.
@@ -268,10 +229,10 @@ impl Frames {
             return Hole::Inside;
         }
         let tag = (self.passed >= 5).then_some(self.head[0]);
-        let bytes = self.passed + self.matched as u64;
+        let bytes = self.passed + if self.lost { self.seek.matched as u64 } else { 0 };
         self.forget();
         // what is seen after a hole is often a message's beginning
-        (self.lost, self.matched, self.wary) = (false, 0, true);
+        (self.lost, self.wary) = (false, true);
         Hole::Beyond { tag, bytes }
     }
 
@@ -289,20 +250,13 @@ impl Frames {
     }
 
     pub fn heap_bytes(&self) -> usize {
-        self.kept.capacity()
+        self.kept.capacity() + self.seek.heap_bytes()
     }
 }
 
 #[inline]
 pub fn split_head(head: &[u8; 5]) -> (u8, u32) {
     (head[0], u32::from_be_bytes([head[1], head[2], head[3], head[4]]))
-}
-
-fn mark(flow: Flow) -> &'static [u8] {
-    match flow {
-        Flow::ToServer => b"S\0\0\0\x04",
-        Flow::ToClient => b"Z\0\0\0\x05",
-    }
 }
 
 /// How much of a body is kept: nothing of results and secrets.

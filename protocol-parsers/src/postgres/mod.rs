@@ -17,6 +17,7 @@ mod opening;
 mod outcome;
 mod pair;
 mod parser;
+mod seek;
 mod server;
 mod session;
 mod statement;

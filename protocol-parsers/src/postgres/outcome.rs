@@ -88,9 +88,10 @@ impl Outcome {
 
     /// A statement is done.
     pub fn complete(&mut self, tag: Option<&[u8]>) {
-        self.data_rows = 0;
+        // SHOW and EXPLAIN have rows, and no number in their tags
+        let came = Some(std::mem::take(&mut self.data_rows)).filter(|rows| *rows > 0 && !self.gap_before);
         let Some(tag) = tag else { return self.truncated = true };
-        if let Some(rows) = message::tag_rows(tag) {
+        if let Some(rows) = message::tag_rows(tag).or(came) {
             self.rows = Some(self.rows.unwrap_or_default() + rows);
         }
         self.tag.set(tag);

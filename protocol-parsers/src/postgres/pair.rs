@@ -13,6 +13,9 @@ use crate::{Confidence, Moment, Output, Skipped};
 /// Messages that may wait for their answers, those without rows included.
 const WAITING_MAX: usize = 16 << 10;
 
+/// How many unanswered messages may stand before one that is answered.
+const LOOKED_AT_MAX: usize = 256;
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
     Startup,
@@ -172,10 +175,10 @@ impl Queue {
         self.beyond = self.beyond.saturating_sub(1);
     }
 
-    /// Where the first request of this kind is among those that the next ReadyForQuery ends.
+    /// Where the first request of this kind is among those that the next ReadyForQuery ends, if it is not far.
     #[inline]
     pub fn find(&self, kind: Kind) -> Option<usize> {
-        for (i, waiting) in self.waiting.iter().enumerate() {
+        for (i, waiting) in self.waiting.iter().take(LOOKED_AT_MAX).enumerate() {
             if waiting.kind == kind {
                 return Some(i);
             }

@@ -176,6 +176,10 @@ impl Connection {
         let session = &mut self.session;
         (session.unaligned, session.holed, session.replies_lost) = (true, true, true);
         session.outcome.gap_before = true;
+        session.idle = false;
+        if let Some(stream) = &mut session.replication {
+            stream.gap = true;
+        }
         session.outcome.bytes += bytes;
     }
 
@@ -217,10 +221,13 @@ impl Connection {
         out.skipped(Skipped::Gap, 0, len);
         self.passing = Skipped::Gap;
         let session = &mut self.session;
-        (session.holed, session.unaligned, session.gap_to_server) = (true, true, true);
+        session.holed = true;
+        if session.copy_unseen(len) {
+            return;
+        }
+        (session.unaligned, session.gap_to_server) = (true, true);
         session.queue.push(Waiting::new(Kind::Unknown, Moment::default(), 0), out);
-        // the same names may mean other statements now
-        session.statements = Default::default();
+        session.statements.doubt();
     }
 
     fn responses_unseen(&mut self, len: u64, at: Moment, out: &mut dyn Output) {

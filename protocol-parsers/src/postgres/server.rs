@@ -10,6 +10,10 @@ impl Session {
     /// One message whose last byte was seen at `at`; `false` when it is none.
     #[inline]
     pub fn answered(&mut self, message: &Message<'_>, at: Moment, out: &mut dyn Output) -> bool {
+        // what the server may say at any time tells nothing
+        if !matches!(message.tag, b'A' | b'N' | b'S') {
+            self.idle = message.tag == b'Z';
+        }
         // a notification belongs to no request, nor does what is said while nothing is asked
         if message.tag != b'A' && self.queue.front().is_some() {
             self.outcome.bytes += message.bytes;
@@ -279,6 +283,7 @@ impl Session {
             started: at,
             confidence: front.confidence,
             wal: Default::default(),
+            gap: false,
             request_bytes: 0,
             response_bytes: 0,
         }));

@@ -35,6 +35,7 @@ pub struct Replication {
     pub started: Moment,
     pub confidence: Confidence,
     pub wal: Copied,
+    pub gap: bool,
     pub request_bytes: u64,
     pub response_bytes: u64,
 }
@@ -58,6 +59,8 @@ pub struct Session {
     pub unaligned: bool,
     /// Responses were lost in it, so that requests may wait in vain.
     pub replies_lost: bool,
+    /// The last that the server said is that it is ready.
+    pub idle: bool,
     /// The next request follows a gap.
     pub gap_to_server: bool,
     pub text_bytes_max: usize,
@@ -91,6 +94,7 @@ impl Session {
             holed: false,
             unaligned: false,
             replies_lost: false,
+            idle: false,
             gap_to_server: false,
             text_bytes_max: settings.body_bytes_max,
             parameter_bytes_max: settings.argument_bytes_max,
@@ -116,7 +120,8 @@ impl Session {
     pub fn write_as(&self, command: &str, waiting: &Waiting, outcome: Option<&Outcome>, end: End, out: &mut dyn Output) {
         let statement = waiting.statement.as_deref();
         let portal = waiting.portal.as_deref();
-        let copy = outcome.and_then(|o| o.copy);
+        // what passed in a gap was not counted
+        let copy = outcome.filter(|o| !o.gap_before).and_then(|o| o.copy);
         let row = PostgresEvent {
             command: Some(command.as_bytes()),
             query: statement.map(|s| s.text.as_slice()),
@@ -193,7 +198,7 @@ impl Session {
     pub fn end_replication(&mut self, ended_ns: Option<u64>, broken: bool, out: &mut dyn Output) {
         let Some(stream) = self.replication.take() else { return };
         let mut outcome = Outcome::default();
-        (outcome.copy, outcome.bytes) = (Some(stream.wal), stream.response_bytes);
+        (outcome.copy, outcome.bytes, outcome.gap_before) = (Some(stream.wal), stream.response_bytes, stream.gap);
         let mut waiting = Waiting::new(Kind::Query, stream.started, stream.request_bytes);
         (waiting.statement, waiting.confidence) = (stream.statement, stream.confidence);
         let end = match (ended_ns, broken) {
@@ -213,14 +218,29 @@ impl Session {
         self.write_as(refused.kind.as_str(), &waiting, Some(&refused.outcome), end, out);
     }
 
-    /// The client speaks again after the server has: after lost responses, what still waits waits in vain.
+    /// The client speaks again after the server has: after a gap, what still waits waits in vain, since responses were lost or
+    /// the server is ready for the next request.
     pub fn settle(&mut self, out: &mut dyn Output) {
-        if std::mem::take(&mut self.replies_lost) {
+        let ready = self.unaligned && self.idle;
+        if std::mem::take(&mut self.replies_lost) || ready {
             self.give_up(false, out);
         }
         if self.queue.is_empty() {
             self.unaligned = false;
         }
+    }
+
+    /// Bytes were not seen of COPY data that the client sends, or of a replication stream; `false` when none is under way.
+    pub fn copy_unseen(&mut self, len: u64) -> bool {
+        if let Some(stream) = &mut self.replication {
+            stream.gap = true;
+            stream.request_bytes = stream.request_bytes.saturating_add(len);
+            return true;
+        }
+        let Some(front) = self.queue.front_mut().filter(|_| self.copying == Some(Copying::In)) else { return false };
+        front.request_bytes = front.request_bytes.saturating_add(len);
+        self.outcome.gap_before = true;
+        true
     }
 
     pub fn expire(&mut self, before_ns: u64, out: &mut dyn Output) {

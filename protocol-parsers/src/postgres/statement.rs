@@ -95,6 +95,8 @@ pub struct Portal {
     /// JSON list; `None` when the parameters are not known.
     pub parameters: Option<Vec<u8>>,
     pub truncated: bool,
+    /// Since a gap the statement's name may mean another one.
+    pub doubtful: bool,
 }
 
 /// The messages that made and described a portal, until its first Execute.
@@ -169,6 +171,8 @@ impl<T> Named<T> {
 #[derive(Debug)]
 pub struct Statements {
     named: Named<Statement>,
+    /// How many named ones there had been at the last gap.
+    doubtful: u64,
     unnamed: Option<Arc<Statement>>,
     portals: Named<Portal>,
     portal: Option<Arc<Portal>>,
@@ -181,6 +185,7 @@ impl Default for Statements {
         let portal_weight = |p: &Portal| p.heap_bytes() + p.statement.as_ref().map_or(0, |s| s.heap_bytes());
         Self {
             named: Named::new(STATEMENTS_MAX, STATEMENT_BYTES_MAX, Statement::heap_bytes),
+            doubtful: 0,
             unnamed: None,
             portals: Named::new(PORTALS_MAX, PORTAL_BYTES_MAX, portal_weight),
             portal: None,
@@ -192,6 +197,19 @@ impl Default for Statements {
 impl Statements {
     pub fn get(&self, name: &[u8]) -> Option<&Arc<Statement>> {
         if name.is_empty() { self.unnamed.as_ref() } else { self.named.get(name) }
+    }
+
+    /// Whether this name may mean another statement since a gap.
+    pub fn is_doubtful(&self, name: &[u8]) -> bool {
+        self.doubtful > 0 && self.named.items.get(name).is_some_and(|item| item.number <= self.doubtful)
+    }
+
+    /// Requests were not seen: what is short-lived is forgotten, and names may mean other statements.
+    pub fn doubt(&mut self) {
+        self.doubtful = self.named.count;
+        (self.unnamed, self.portal, self.bound) = (None, None, None);
+        self.portals.items.clear();
+        self.portals.bytes = 0;
     }
 
     /// A statement gets a name; answers what had that name before.

@@ -20,7 +20,7 @@ schema::table! {
         parameters: Text [Json],
         /// Last command tag, such as 'INSERT 0 2'.
         command_tag: Text,
-        /// Rows returned, changed or copied; the sum over the statements of one Query.
+        /// Rows returned, changed or copied, by the command tags; the sum over the statements of one Query.
         rows: Int64,
         /// SQLSTATE of the error; null when there was none.
         error_code: Name,

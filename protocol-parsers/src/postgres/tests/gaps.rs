@@ -113,7 +113,9 @@ fn a_hole_in_a_response_loses_at_most_its_row() {
     assert_eq!(
         seen.lines[1..],
         [
-            format!("Query | query=select 1 | operation=SELECT{names} | transaction_status=idle [gap] guessed"),
+            format!(
+                "Query | query=select 1 | operation=SELECT | command_tag=SELECT 9 | rows=9{names} | transaction_status=idle [gap] guessed"
+            ),
             format!("{one} likely"),
         ]
     );
@@ -179,4 +181,84 @@ fn another_protocol_is_given_up() {
         fed.turn(Server(b"\x17\x03\x03\x00\x7a"), || usize::MAX);
     }
     assert_eq!(fed.parser.state(), State::NotMine);
+}
+
+#[test]
+fn after_lost_requests_a_name_may_mean_another_statement() {
+    let run = [bind("", "s", 0, &[]), execute(""), sync()].concat();
+    let ran = [message(b'2', b""), done("SELECT 1")].concat();
+    let prepare = |text| [parse("s", text, &[]), sync()].concat();
+    let parsed = [message(b'1', b""), ready()].concat();
+    let seen = rows(
+        true,
+        &[
+            Client(&login("a", "b")),
+            Server(&ready()),
+            Client(&prepare("select 1")),
+            Server(&parsed),
+            ClientUnseen(20),
+            Server(&done("SELECT 5")),
+            Client(&run),
+            Server(&ran),
+            Client(&prepare("select 2")),
+            Server(&parsed),
+            Client(&run),
+            Server(&ran),
+        ],
+        || usize::MAX,
+    );
+    let tail = "operation=SELECT | parameters=[] | command_tag=SELECT 1 | rows=1 | user_name=a | database_name=b";
+    assert_eq!(seen.lines[2], format!("Execute | query=select 1 | {tail} [gap] guessed"));
+    assert_eq!(seen.lines[4], format!("Execute | query=select 2 | {tail} likely"));
+}
+
+#[test]
+fn a_hole_in_copy_data_hides_no_request() {
+    let (ask, answer) = one();
+    let copy = query("copy t from stdin");
+    let data = message(b'd', vec![b'x'; 50]);
+    let names = " | user_name=a | database_name=b";
+    let seen = rows(
+        true,
+        &[
+            Client(&login("a", "b")),
+            Server(&ready()),
+            Client(&copy),
+            Server(&message(b'G', [0, 0, 1, 0, 0])),
+            Client(&[data.as_slice(), &data[..20]].concat()),
+            ClientUnseen(1000),
+            Client(b"rest of the data"),
+            Server(&done("COPY 9")),
+            Client(&ask),
+            Server(&answer),
+        ],
+        || usize::MAX,
+    );
+    let copied = format!("operation=COPY | command_tag=COPY 9 | rows=9{names} | transaction_status=idle [gap]");
+    assert_eq!(
+        seen.lines[1..],
+        [
+            format!("Query | query=copy t from stdin | {copied}"),
+            format!("{} likely", ONE.replace(" | transaction", &format!("{names} | transaction"))),
+        ]
+    );
+}
+
+#[test]
+fn a_hole_that_hid_nothing_shifts_no_pairing() {
+    let (ask, answer) = one();
+    let asked = [Client(&ask), Server(&answer)];
+    let (login, welcome) = (login("a", "b"), ready());
+    let turns = [&[Client(&login), Server(&welcome), ClientUnseen(7)], &asked[..], &asked, &asked].concat();
+    let seen = rows(true, &turns, || usize::MAX);
+    let names = " | user_name=a | database_name=b";
+    let one = ONE.replace(" | transaction", &format!("{names} | transaction"));
+    assert_eq!(
+        seen.lines[1..],
+        [
+            format!("Query | query=select 1 | operation=SELECT{names} [gap] [unended] guessed"),
+            format!("{one} likely"),
+            format!("{one} likely"),
+        ]
+    );
 }

@@ -18,7 +18,7 @@ pub fn captures() -> Vec<PathBuf> {
     captures
 }
 
-/// Payloads of one TCP connection in their order, with whether they go to the end with the lower port.
+/// Payloads of one TCP connection in their order, with whether the end sent them that spoke first.
 pub struct Conversation(pub Vec<(bool, Vec<u8>)>);
 
 impl Conversation {
@@ -56,12 +56,17 @@ pub fn capture(path: &Path) -> Vec<Conversation> {
         let length = u32_at(at + 8) as usize;
         let packet = &bytes[at + 16..at + 16 + length];
         at += 16 + length;
-        let Some((key, to_server, payload)) = tcp(packet.get(link_bytes..).unwrap_or_default()) else { continue };
+        let Some((key, up, payload)) = tcp(packet.get(link_bytes..).unwrap_or_default()) else { continue };
         if !payload.is_empty() {
-            conversations.entry(key).or_insert(Conversation(vec![])).0.push((to_server, payload.to_vec()));
+            conversations.entry(key).or_insert(Conversation(vec![])).0.push((up, payload.to_vec()));
         }
     }
-    conversations.into_values().collect()
+    let mut conversations: Vec<_> = conversations.into_values().collect();
+    for Conversation(segments) in &mut conversations {
+        let first = segments[0].0;
+        segments.iter_mut().for_each(|s| s.0 = s.0 == first);
+    }
+    conversations
 }
 
 type Key = (Vec<u8>, u16, u16);
@@ -120,4 +125,21 @@ fn published_captures() {
             ),
         ],
     );
+}
+
+/// The rows of all conversations of a capture are the lines of a text.
+#[track_caller]
+fn check_recorded(name: &str, expect: &str) {
+    let expect: Vec<&str> = expect.lines().collect();
+    check_capture(name, true, &expect);
+}
+
+#[test]
+fn psycopg_is_understood() {
+    check_recorded("recorded-psycopg.pcap", include_str!("recorded-psycopg.txt"));
+}
+
+#[test]
+fn the_command_line_tools_are_understood() {
+    check_recorded("recorded-tools.pcap", include_str!("recorded-tools.txt"));
 }
