@@ -53,10 +53,10 @@ fn joined(evidence: &Evidence<'_>) -> Verdict {
 /// What the first frames tell, wherever they begin.
 fn anywhere(bytes: &[u8], flow: Flow) -> Sight {
     let bytes = &bytes[..bytes.len().min(DETECT_BYTES_MAX)];
-    let first = look(bytes, flow, |_| false);
+    let first = look(bytes, flow, usize::MAX, |_| false);
     if first.begins != Begins::No {
         return first;
     }
-    let later = (1..bytes.len().saturating_sub(HEADER_BYTES)).map(|at| look(&bytes[at..], flow, |_| false));
+    let later = (1..bytes.len().saturating_sub(HEADER_BYTES)).map(|at| look(&bytes[at..], flow, usize::MAX, |_| false));
     later.into_iter().find(|sight| sight.begins == Begins::Yes).unwrap_or(first)
 }

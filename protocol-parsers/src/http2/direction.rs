@@ -2,7 +2,7 @@
 //!
 //! In: the bytes that are not consumed. Out: what they begin with. Holds nothing but its place; DATA passes through.
 
-use super::frame::{Begins, CONTINUATION, DATA, END_STREAM, HEADER_BYTES, Header, PADDED, PREFACE, RST_STREAM, look};
+use super::frame::{Begins, CONTINUATION, DATA, END_STREAM, ENOUGH, HEADER_BYTES, Header, PADDED, PREFACE, RST_STREAM, look};
 use super::hpack::Decoder;
 use super::limits::{HEADER_BLOCK_BYTES_MAX, MALFORMED_BYTES_MAX, SEARCH_BYTES_MAX};
 use crate::{Flow, Moment, Skipped, Stream};
@@ -243,7 +243,8 @@ impl Direction {
         }
         let mut at = 0;
         while at < data.len() {
-            let sight = look(&data[at..], self.flow, &open);
+            let window = &data[at..data.len().min(at + SEARCH_BYTES_MAX)];
+            let sight = look(window, self.flow, ENOUGH, &open);
             let wrong_end = if self.flow == Flow::ToServer { sight.response } else { sight.request };
             match sight.begins {
                 Begins::Yes => {
@@ -252,7 +253,7 @@ impl Direction {
                     self.malformed = 0;
                     return (at, if at > 0 { Piece::Skipped(why) } else { Piece::Again });
                 }
-                Begins::Maybe if data.len() - at <= SEARCH_BYTES_MAX => break,
+                Begins::Maybe if window.len() < SEARCH_BYTES_MAX => break,
                 _ => at += 1,
             }
         }

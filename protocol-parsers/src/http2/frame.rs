@@ -121,12 +121,20 @@ pub struct Sight {
     pub response: bool,
 }
 
-/// Looks at the frames that follow each other from the first byte on; `open` knows streams that are under way.
-pub fn look(bytes: &[u8], flow: Flow, open: impl Fn(u32) -> bool) -> Sight {
+/// How much must be told for bytes to be frames: a plausible header has about 25 bits that a random one would not, a whole
+/// frame of fixed shape twice as many.
+pub const ENOUGH: usize = 2;
+
+/// Looks at the frames that follow each other from the first byte on, until they tell as much as is wanted; `open` knows
+/// streams that are under way. More bytes do not change what has been answered, other than `Maybe`, while `wanted` is
+/// [`ENOUGH`].
+pub fn look(bytes: &[u8], flow: Flow, wanted: usize, open: impl Fn(u32) -> bool) -> Sight {
     let mut sight = Sight { begins: Begins::Maybe, request: false, response: false };
-    // a plausible header has about 25 bits that a random one would not, a whole frame of fixed shape twice as many
     let (mut weight, mut rest) = (0, bytes);
     for n in 0..CHAIN_FRAMES_MAX {
+        if weight >= wanted {
+            break;
+        }
         let Some(header) = Header::of(rest) else {
             if !possible(rest) {
                 sight.begins = Begins::No;
@@ -138,6 +146,9 @@ pub fn look(bytes: &[u8], flow: Flow, open: impl Fn(u32) -> bool) -> Sight {
             break;
         }
         weight += 1 + usize::from(header.stream != 0 && open(header.stream));
+        if weight >= wanted {
+            break;
+        }
         let Some(payload) = rest.get(HEADER_BYTES..HEADER_BYTES + header.len) else { break };
         match whole(&header, payload, &mut sight) {
             Some(more) => weight += more,
@@ -151,7 +162,7 @@ pub fn look(bytes: &[u8], flow: Flow, open: impl Fn(u32) -> bool) -> Sight {
             break;
         }
     }
-    if sight.begins == Begins::Maybe && weight >= 2 {
+    if sight.begins == Begins::Maybe && weight >= ENOUGH {
         sight.begins = Begins::Yes;
     }
     sight

@@ -52,6 +52,9 @@ pub struct Direction {
     text_bytes_max: usize,
     confidence: Confidence,
     gap: bool,
+    /// The place of every frame so far was known: what does not fit then is another protocol, as an end that gets such a frame
+    /// gives the connection up.
+    sure: bool,
     malformed: u64,
     pub misfit: bool,
     /// A close was sent; nothing follows.
@@ -70,6 +73,7 @@ impl Direction {
             text_bytes_max,
             confidence: if from_start { Confidence::Certain } else { Confidence::Likely },
             gap: false,
+            sure: from_start,
             malformed: 0,
             misfit: false,
             closed: false,
@@ -83,7 +87,7 @@ impl Direction {
 
     /// A segment begins: where a frame is sought, one may begin here.
     pub fn begin_segment(&mut self, bytes: &[u8]) {
-        if matches!(self.phase, Phase::Lost(_)) && !matches!(Header::read(bytes, self.flow), Read::Malformed) {
+        if matches!(self.phase, Phase::Lost(_)) && !self.misfit && !matches!(Header::read(bytes, self.flow), Read::Malformed) {
             self.phase = Phase::Header;
         }
     }
@@ -101,6 +105,7 @@ impl Direction {
                 Read::NeedMore => (0, None),
                 Read::Malformed => {
                     self.lose(Skipped::Malformed);
+                    self.misfit |= self.sure;
                     self.skip(data, out)
                 }
             },
@@ -211,6 +216,7 @@ impl Direction {
             out.skipped(Skipped::Gap, 0, held as u64);
         }
         let incomplete = self.take_incomplete();
+        self.sure = false;
         self.lose(Skipped::Gap);
         incomplete
     }

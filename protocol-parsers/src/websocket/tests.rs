@@ -229,12 +229,18 @@ fn losses() {
 }
 
 #[test]
-fn what_is_no_frame_is_passed_over() {
+fn what_is_no_frame() {
+    // in step, it is another protocol
     let (mut parser, mut seen) = (new(true), Seen::default());
     feed(parser.as_mut(), UP, &frame(DOWN, 0x81, b"not masked"), 99, &mut seen);
-    feed(parser.as_mut(), UP, &frame(UP, 0x81, b"ok"), 99, &mut seen);
-    assert_eq!(seen.lines, ["to_server text 2 ok 1 false - - gap req=8"]);
+    assert_eq!(parser.state(), State::NotMine);
     assert_eq!(seen.skipped, [(Skipped::Malformed, 0, 12)]);
+    // out of step, it is passed over, but not for ever
+    let (mut parser, mut seen) = (new(false), Seen::default());
+    feed(parser.as_mut(), UP, &frame(UP, 0x81, b"ok"), 99, &mut seen);
+    feed(parser.as_mut(), UP, &frame(DOWN, 0x81, b"not masked"), 99, &mut seen);
+    feed(parser.as_mut(), UP, &frame(UP, 0x81, b"ok"), 99, &mut seen);
+    assert_eq!(seen.lines, ["to_server text 2 ok 1 false - - req=8", "to_server text 2 ok 1 false - - gap req=8"]);
     assert_eq!(parser.state(), State::Working);
     for _ in 0..=MALFORMED_BYTES_MAX / 1000 {
         feed(parser.as_mut(), UP, &[0x77; 1000], 1000, &mut seen);
