@@ -7,7 +7,7 @@ pub const CHUNK_BYTES: usize = 8192;
 /// Bytes of one system call that are copied at the most.
 pub const CALL_BYTES_MAX: u64 = (1 << 20) + (64 << 10);
 /// Bytes that are copied in each direction of a connection before user space has said what it is.
-pub const UNCLASSIFIED_BYTES_MAX: u64 = (1 << 20) + (64 << 10);
+pub const UNCLASSIFIED_BYTES_MAX: u64 = 16 << 20;
 /// Bytes of each system call that the policy `HEADERS` copies.
 pub const HEADER_BYTES: u64 = 512;
 /// Vector entries of one system call that are looked at; the kernel's own limit is the same (UIO_MAXIOV).
