@@ -124,6 +124,23 @@ fn without_privileges() -> anyhow::Result<()> {
 }
 
 #[test]
+fn without_the_kernels_types() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let binary = tests::binary()?;
+    // a mount namespace of its own, in which the kernel seems to have no BTF
+    let hidden = |arguments: &str| -> anyhow::Result<Ended> {
+        let script = format!("mount -t tmpfs none /sys/kernel/btf && exec {} {arguments}", binary.display());
+        ended(Command::new(program("unshare")?).args(["--mount", "sh", "-c", &script]))
+    };
+    let run = hidden(&run_args(text(folder.path()), "127.0.0.1:0", &[]).join(" "))?;
+    expect(&run, 1, "/sys/kernel/btf/vmlinux")?;
+    let doctor = hidden("doctor")?;
+    expect(&doctor, 1, "does not work here")?;
+    anyhow::ensure!(doctor.out.contains("CONFIG_DEBUG_INFO_BTF"), "no advice: {}", doctor.out);
+    Ok(())
+}
+
+#[test]
 fn asking_and_being_refused() -> anyhow::Result<()> {
     let nobody = format!("127.0.0.1:{}", free_port()?);
     expect(&earshot(&["sql", "--url", &format!("http://{nobody}"), "SELECT 1"])?, 4, &nobody)?;

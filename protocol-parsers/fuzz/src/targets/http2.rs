@@ -62,7 +62,7 @@ fn corpus() -> Vec<Vec<Step>> {
             vec![
                 up([frame(6, 0, 0, &[7; 8]), frame(8, 0, 0, &[0, 0, 1, 0]), frame(2, 0, id + 12, &[0, 0, 0, 0, 9])].concat()),
                 up(request(id + 12, 1)),
-                down(frame(0, 0, id + 12, b"x")[..9].to_vec()),
+                down(&frame(0, 0, id + 12, b"x")[..9]),
                 Step::Unseen(Flow::ToClient, 1),
                 down([response(id + 12, 0), frame(0, 1, id + 12, b"")].concat()),
             ],

@@ -33,7 +33,7 @@ fn corpus() -> Vec<Vec<Step>> {
         vec![down(long), down(plain(0x8a, b""))],
         vec![up(masked(0xc1, packed[0])), up(masked(0xc1, packed[1]))],
         vec![down(plain(0xc1, packed[0])), down(plain(0xc1, packed[1]))],
-        vec![down(plain(0x81, b"0123456789")[..5].to_vec()), Step::Unseen(Flow::ToClient, 7), down(plain(0x81, b"next"))],
+        vec![down(&plain(0x81, b"0123456789")[..5]), Step::Unseen(Flow::ToClient, 7), down(plain(0x81, b"next"))],
         vec![up(masked(0x88, b"\x03\xe8bye")), down(plain(0x88, b"\x03\xe8"))],
     ]
 }
