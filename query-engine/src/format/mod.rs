@@ -1,7 +1,7 @@
 //! Rows as text or bytes: what the API sends and what commands print.
 //!
 //! In: a schema and batches. Out: bytes, batch by batch, so that an answer streams ([`Encoder`]); or the whole answer to a
-//! writer ([`write`]). Times are RFC 3339 in UTC with nine digits; what is null stays null.
+//! writer ([`write()`]). Times are RFC 3339 in UTC with nine digits; what is null stays null.
 
 mod arrow_stream;
 mod columns;
