@@ -63,7 +63,7 @@ pub struct RunArgs {
     /// File whose first line every request must bring as a bearer token; needed to listen on more than loopback
     #[arg(long)]
     pub token_file: Option<PathBuf>,
-    /// Memory for rows, in MiB; the oldest go first [default: 512]
+    /// Memory for earshot, in MiB; rows have most of it, and the oldest go first [default: 512]
     #[arg(long)]
     pub memory_mib: Option<usize>,
     /// Print the configuration as it will be used, and end

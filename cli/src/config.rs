@@ -23,7 +23,7 @@ pub struct Config {
     /// File whose first line every request must bring as a bearer token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_file: Option<PathBuf>,
-    /// Memory for rows, in MiB.
+    /// Memory for earshot, in MiB: rows get what is left beside its code, ring buffers and batches in the making.
     pub memory_mib: usize,
     /// Name of this host in the column `host`; the kernel's when empty.
     pub host: String,
@@ -60,7 +60,17 @@ fn default_data_dir() -> PathBuf {
     state.or(home).unwrap_or_else(|| PathBuf::from("/var/tmp")).join("earshot")
 }
 
+/// What earshot needs beside its stored rows, in MiB.
+const BESIDE_ROWS_MIB: usize = 96;
+/// Rows have at least this much, in MiB, however little memory earshot is given.
+const ROWS_MIB_MIN: usize = 16;
+
 impl Config {
+    /// Memory for rows, in bytes.
+    pub fn rows_bytes_max(&self) -> usize {
+        self.memory_mib.saturating_sub(BESIDE_ROWS_MIB).max(ROWS_MIB_MIN) << 20
+    }
+
     pub fn of(args: &RunArgs) -> anyhow::Result<Self> {
         let mut config = match &args.config {
             Some(path) => {

@@ -73,7 +73,7 @@ async fn serve(config: Config) -> Done {
     let pg = pgwire::Server::bind(config.pg_listen, token).await.map_err(bind_failure)?;
     let folder = DataDir::open(&config.data_dir).map_err(anyhow::Error::from)?;
     let host = config.host_name();
-    let memory_bytes_max = config.memory_mib << 20;
+    let memory_bytes_max = config.rows_bytes_max();
     let store = Store::new(super::all_tables(), StoreConfig { memory_bytes_max, host: host.clone(), ..StoreConfig::default() });
     store.load(&folder).map_err(anyhow::Error::from)?;
     let engine = SqlEngine::new(store.clone(), Limits::default()).map_err(anyhow::Error::from)?;

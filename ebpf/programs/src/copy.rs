@@ -30,11 +30,6 @@ pub struct Transfer {
     pub peer: u64,
 }
 
-impl Transfer {
-    pub const NONE: Self =
-        Self { left: 0, wanted: 0, offset: 0, vector: 0, entry: 0, entries: 0, done: 0, filled: 0, lost: 0, ring: 0, peer: 0 };
-}
-
 const CHUNK: u64 = CHUNK_BYTES as u64;
 /// Steps of the gathering loop: each finishes a vector entry or fills a record.
 const STEPS_MAX: u32 = IOVECS_MAX + (CALL_BYTES_MAX / CHUNK) as u32 + 1;
@@ -45,21 +40,40 @@ pub fn scratch(direction: u64) -> Option<&'static mut Scratch> {
     SCRATCH.get_ptr_mut(if direction == 0 { 0 } else { 1 }).map(|s| unsafe { &mut *s })
 }
 
-/// Fills what all records of a transfer share.
+/// What a transfer begins with.
+pub struct Beginning {
+    pub len: u64,
+    pub wanted: u64,
+    pub offset: u64,
+    pub connection: u64,
+    pub direction: u8,
+    pub ring: u8,
+}
+
+/// Fills what all records of a transfer share: field by field, because a copy of a structure would be a loop over its bytes.
 #[inline(always)]
-pub unsafe fn begin(work: &mut Scratch, transfer: Transfer, direction: u8, connection: u64, peer: Option<Peer>) {
+pub unsafe fn begin(work: &mut Scratch, transfer: &Beginning, peer: Option<Peer>) {
     let id = unsafe { helpers::bpf_get_current_pid_tgid() };
     work.header.kind = kind::DATA;
-    work.header.direction = direction;
+    work.header.direction = transfer.direction;
     work.header.flags = if peer.is_some() { flags::PEER } else { 0 };
-    work.header.connection = connection;
+    work.header.connection = transfer.connection;
     work.header.time_ns = unsafe { helpers::bpf_ktime_get_ns() };
     work.header.pid = (id >> 32) as u32;
     work.header.tid = id as u32;
-    work.transfer = transfer;
+    work.transfer.left = transfer.len;
+    work.transfer.wanted = transfer.wanted;
+    work.transfer.offset = transfer.offset;
+    work.transfer.vector = 0;
+    work.transfer.entry = 0;
+    work.transfer.entries = 0;
+    work.transfer.done = 0;
+    work.transfer.filled = 0;
+    work.transfer.lost = 0;
+    work.transfer.ring = transfer.ring as u64;
+    work.transfer.peer = peer.is_some() as u64;
     if let Some(peer) = peer {
         work.peer = peer;
-        work.transfer.peer = 1;
     }
 }
 
@@ -70,19 +84,17 @@ unsafe fn flush(work: &mut Scratch, copied: u64, len: u64) {
     work.header.copied = copied as u32;
     work.header.len = len as u32;
     work.header.offset = work.transfer.offset;
-    let size = size_of::<DataHeader>() as u64;
     let ring = work.transfer.ring as u8;
     let fits = unsafe {
+        let place = (&raw mut work.place).cast::<u64>();
+        let peer_words = size_of::<Peer>() / size_of::<u64>();
         if work.transfer.peer == 0 {
-            // the header moves up to the bytes: there is no peer to be overwritten
-            let at = (&raw mut work.header).cast::<u8>().add(size_of::<Peer>());
-            at.cast::<[u64; 6]>().write_unaligned((&raw const work.header).cast::<[u64; 6]>().read_unaligned());
-            let fits = output(ring, at.cast(), size + copied);
-            // the parts that the move has overwritten are filled again by the next record
-            work.header = at.cast::<DataHeader>().read_unaligned();
-            fits
+            let at = place.add(peer_words);
+            put_header(work, at);
+            output(ring, at.cast(), size_of::<DataHeader>() as u64 + copied)
         } else {
-            output(ring, (&raw const work.header).cast(), size + size_of::<Peer>() as u64 + copied)
+            put_header(work, place);
+            output(ring, place.cast(), (size_of::<DataHeader>() + size_of::<Peer>()) as u64 + copied)
         }
     };
     let transfer = &mut work.transfer;
@@ -91,6 +103,20 @@ unsafe fn flush(work: &mut Scratch, copied: u64, len: u64) {
     }
     transfer.offset += len;
     transfer.left -= if len > transfer.left { transfer.left } else { len };
+}
+
+/// Copies the header word by word.
+#[inline(always)]
+unsafe fn put_header(work: &Scratch, to: *mut u64) {
+    let from = (&raw const work.header).cast::<u64>();
+    unsafe {
+        to.write_volatile(from.read_volatile());
+        to.add(1).write_volatile(from.add(1).read_volatile());
+        to.add(2).write_volatile(from.add(2).read_volatile());
+        to.add(3).write_volatile(from.add(3).read_volatile());
+        to.add(4).write_volatile(from.add(4).read_volatile());
+        to.add(5).write_volatile(from.add(5).read_volatile());
+    }
 }
 
 /// The common case: one buffer that fits into one record.

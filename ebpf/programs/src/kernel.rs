@@ -47,10 +47,10 @@ pub const IPPROTO_UDP: u16 = 17;
 pub const IPPROTO_MPTCP: u16 = 262;
 pub const SOCK_STREAM: u16 = 1;
 
-/// A copy of kernel memory; zeros when it cannot be read.
+/// A copy of kernel memory; zeros when it cannot be read, which the helper sees to.
 #[inline(always)]
 pub unsafe fn read<T: Copy>(at: u64) -> T {
-    let mut value = core::mem::MaybeUninit::<T>::zeroed();
+    let mut value = core::mem::MaybeUninit::<T>::uninit();
     unsafe {
         helpers::bpf_probe_read_kernel(value.as_mut_ptr().cast(), size_of::<T>() as u32, at as *const _);
         value.assume_init()
@@ -60,7 +60,7 @@ pub unsafe fn read<T: Copy>(at: u64) -> T {
 /// A copy of the current process's memory.
 #[inline(always)]
 pub unsafe fn read_user<T: Copy>(at: u64) -> Option<T> {
-    let mut value = core::mem::MaybeUninit::<T>::zeroed();
+    let mut value = core::mem::MaybeUninit::<T>::uninit();
     unsafe {
         let failed = helpers::bpf_probe_read_user(value.as_mut_ptr().cast(), size_of::<T>() as u32, at as *const _);
         if failed == 0 { Some(value.assume_init()) } else { None }

@@ -66,6 +66,8 @@ pub static MULTI_MESSAGES: LruHashMap<u32, MultiMessage> = LruHashMap::with_max_
 pub struct Scratch {
     pub transfer: Transfer,
     pub header: DataHeader,
+    /// The header is copied to the end of this, or of this and the peer, so that it stands right before what follows it.
+    pub place: [u64; 6],
     pub peer: Peer,
     /// Twice a chunk, so that a bounded offset plus a bounded length stays inside.
     pub data: [u8; 2 * CHUNK_BYTES],

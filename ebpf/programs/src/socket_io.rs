@@ -6,7 +6,7 @@ use ebpf_abi::{
     hook, kind, policy, transport,
 };
 
-use crate::copy::{self, Transfer};
+use crate::copy::{self, Beginning};
 use crate::kernel::{AF_INET, AF_INET6, OWN_PID, read_user};
 use crate::maps::{counters, notice};
 use crate::socket_state;
@@ -120,8 +120,9 @@ unsafe fn transfer(ctx: &BtfTracePointContext, direction_: u8) {
             Some(b) if transport_ == transport::UDP && b.name != 0 => address(b.name),
             _ => None,
         };
-        let transfer = Transfer { left: len, wanted, offset, ring: state.ring as u64, ..Transfer::NONE };
-        copy::begin(work, transfer, direction_, state.connection, peer);
+        let beginning =
+            Beginning { len, wanted, offset, connection: state.connection, direction: direction_, ring: state.ring };
+        copy::begin(work, &beginning, peer);
         match buffer {
             Some(b) if b.count == 0 && wanted <= CHUNK_BYTES as u64 => {
                 // a datagram may be longer than the buffer it was received into
