@@ -445,7 +445,7 @@ impl Tracker {
                 None => connection.phase = Phase::detecting(true),
             },
             State::NotMine => {
-                self.writer.losses.add("parser", "reclassified", "message", 0, 0);
+                metrics::counter!("earshot_reclassified_connections_total").increment(1);
                 let now_ns = connection.last_ns;
                 let at = Moment { mono_ns: now_ns, thread_id: 0 };
                 self.with_parser(connection, |parser, out| parser.close(at, out));
@@ -510,7 +510,8 @@ impl Tracker {
     fn evict(&mut self) {
         let Some(key) = self.connections.values().min_by_key(|c| c.last_ns).map(|c| c.key) else { return };
         if let Some(connection) = self.connections.remove(&key) {
-            self.writer.losses.add("connect", "too_many_connections", "message", 0, 0);
+            // what it says from here on is no longer told
+            self.writer.losses.add("connect", "too_many_connections", "message", 1, 0);
             let now_ns = self.now_ns;
             self.finish(connection, now_ns, None);
         }
