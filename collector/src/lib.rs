@@ -8,5 +8,6 @@ pub mod batch;
 pub mod connect;
 pub mod discover;
 pub mod kernel;
+mod libraries;
 pub mod live;
 pub mod replay;

@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 
-use protocol_parsers::{Protocol, Transport};
+use protocol_parsers::{Confidence, Protocol, Transport};
 
-use super::event::{Endpoint, HostSocket, Opened, Role, Totals};
+use super::event::{Direction, Endpoint, HostSocket, Opened, Role, Totals};
 use super::known::Known;
 use super::order::Order;
 use super::phase::Phase;
@@ -31,7 +31,7 @@ impl EndText {
 }
 
 /// What rows say of their connection.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Identity {
     pub id: i64,
     pub transport: Transport,
@@ -42,6 +42,10 @@ pub struct Identity {
     pub turned: bool,
     pub process: Known,
     pub peer: Known,
+    /// The rows are of what was said inside an encrypted connection.
+    pub encrypted: bool,
+    /// How sure it is that the bytes are this connection's: no row is surer.
+    pub confidence: Confidence,
 }
 
 impl Identity {
@@ -73,6 +77,10 @@ pub struct Connection {
     pub protocol: Option<&'static Protocol>,
     /// Whether the kernel has a policy for it.
     pub has_policy: bool,
+    /// Of plaintext: the TLS session that it is of.
+    pub session: u64,
+    /// Of a client's plaintext: until when it waits for the server's.
+    pub held_until_ns: Option<u64>,
 }
 
 impl Connection {
@@ -86,6 +94,8 @@ impl Connection {
             turned: false,
             process: Known::default(),
             peer: Known::default(),
+            encrypted: false,
+            confidence: Confidence::Certain,
         };
         let mirrored = opened.host.is_some_and(|h| h.mirrored);
         Self {
@@ -103,6 +113,38 @@ impl Connection {
             phase: if mirrored { Phase::Silent } else { Phase::detecting(opened.from_start) },
             protocol: None,
             has_policy: false,
+            session: 0,
+            held_until_ns: None,
+        }
+    }
+
+    /// What is said inside an encrypted connection, as a connection of its own with the same identity.
+    pub fn plain_of(base: &Self, key: u64, session: u64) -> Self {
+        Self {
+            key,
+            identity: Identity { encrypted: true, turned: false, ..base.identity.clone() },
+            local: base.local.clone(),
+            remote: base.remote.clone(),
+            host: base.host,
+            opened_ns: base.opened_ns,
+            last_ns: base.last_ns,
+            reported_ns: u64::MAX,
+            partner: base.partner,
+            sent: Order::default(),
+            received: Order::default(),
+            phase: Phase::detecting(false),
+            protocol: None,
+            has_policy: false,
+            session,
+            held_until_ns: None,
+        }
+    }
+
+    /// The bytes before this place were not seen and are not missed.
+    pub fn begin_at(&mut self, direction: Direction, offset: u64) {
+        match direction {
+            Direction::Sent => self.sent.begin_at(offset),
+            Direction::Received => self.received.begin_at(offset),
         }
     }
 

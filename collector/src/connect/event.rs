@@ -84,6 +84,37 @@ pub struct Data<'a> {
     pub remote: Option<SocketAddr>,
 }
 
+/// How it is known which connection a TLS session uses; a greater one is better evidence.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Evidence {
+    None,
+    /// The thread used the connection right before or after the session.
+    Followed,
+    /// That was so more than once.
+    Repeated,
+    /// The session has the descriptor that the thread used.
+    Descriptor,
+    /// The session's call used the connection itself.
+    Inside,
+}
+
+/// Bytes that one end of an encrypted connection said or was told, before encryption or after decryption.
+#[derive(Clone, Copy, Debug)]
+pub struct Plain<'a> {
+    /// Names the session among all of this source.
+    pub session: u64,
+    pub evidence: Evidence,
+    /// `key` is the connection's, 0 while it is unknown; offsets are the session's.
+    pub data: Data<'a>,
+}
+
+impl Plain<'_> {
+    /// Whether this is the session's first transfer in its direction.
+    pub fn known_from_first_byte(&self) -> bool {
+        self.data.offset == 0
+    }
+}
+
 /// No byte follows in this direction.
 #[derive(Clone, Copy, Debug)]
 pub struct End {
@@ -114,6 +145,7 @@ pub enum Event<'a> {
     Opened(Opened),
     Owner(Owner),
     Data(Data<'a>),
+    Plain(Plain<'a>),
     End(End),
     Closed(Closed),
 }

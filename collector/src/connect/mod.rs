@@ -8,8 +8,9 @@ mod known;
 mod order;
 mod pairs;
 mod phase;
+mod plaintext;
 mod rows;
 mod tracker;
 
-pub use event::{Closed, Consumer, Data, Direction, End, Endpoint, Event, HostSocket, Opened, Owner, Role, Totals};
+pub use event::{Closed, Consumer, Data, Direction, End, Endpoint, Event, Evidence, HostSocket, Opened, Owner, Plain, Role, Totals};
 pub use tracker::{Context, PolicyControl, Tracker, Wanted};

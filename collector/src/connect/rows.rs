@@ -78,7 +78,7 @@ impl Output for RowOutput<'_> {
             peer_pid: other.map(|p| p.pid as i32),
             peer_process_name: other.map(|p| p.name.as_slice()),
             role: Some(self.role_name()),
-            encrypted: Some(false),
+            encrypted: Some(identity.encrypted),
             ..Default::default()
         };
         let suffix = TrafficSuffix {
@@ -87,7 +87,7 @@ impl Output for RowOutput<'_> {
             response_bytes: exchange.response_bytes.map(|n| n as i64),
             truncated: Some(exchange.truncated),
             gap_before: Some(exchange.gap_before),
-            confidence: Some(exchange.confidence.as_str().as_bytes()),
+            confidence: Some(exchange.confidence.min(identity.confidence).as_str().as_bytes()),
             trace_id: exchange.trace_id,
             span_id: exchange.span_id,
             broken: Some(exchange.broken),

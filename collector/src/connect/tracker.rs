@@ -13,6 +13,7 @@ use super::event::{Closed, Consumer, Data, Direction, End, Endpoint, Event, Open
 use super::order::{PARKED_NS_MAX, Piece};
 use super::pairs::Pairs;
 use super::phase::{Kept, KeptPiece, Phase};
+use super::plaintext::{self, Unbound};
 use super::rows::{DatagramPeer, RowOutput};
 use crate::batch::{Sink, Writer};
 use crate::discover::Processes;
@@ -61,10 +62,12 @@ pub struct Context {
 
 pub struct Tracker {
     context: Context,
-    connections: HashMap<u64, Box<Connection>>,
+    /// By key; the plaintext of an encrypted connection is one more, by [`plaintext::key_of`].
+    pub(super) connections: HashMap<u64, Box<Connection>>,
     pairs: Pairs,
-    writer: Writer,
-    policies: Option<Box<dyn PolicyControl>>,
+    pub(super) writer: Writer,
+    pub(super) policies: Option<Box<dyn PolicyControl>>,
+    pub(super) unbound: Unbound,
     /// Latest time seen on any event.
     now_ns: u64,
     /// Bytes since the last flush of connections that no protocol recognised.
@@ -78,6 +81,7 @@ impl Tracker {
             context,
             connections: HashMap::new(),
             pairs: Pairs::default(),
+            unbound: Unbound::default(),
             writer,
             policies,
             now_ns: 0,
@@ -86,7 +90,7 @@ impl Tracker {
     }
 
     pub fn connections(&self) -> usize {
-        self.connections.len()
+        self.connections.keys().filter(|key| !plaintext::is_plain(**key)).count()
     }
 
     /// Bytes held by connections that wait for more.
@@ -101,7 +105,8 @@ impl Tracker {
                 };
                 phase + c.sent.heap_bytes() + c.received.heap_bytes() + size_of::<Connection>()
             })
-            .sum()
+            .sum::<usize>()
+            + self.unbound.bytes()
     }
 
     /// Time passes: late pieces are given up, old requests become rows, open connections are reported. `now_ns` is on the
@@ -120,7 +125,8 @@ impl Tracker {
                 waiting
                     || c.sent.overdue(late)
                     || c.received.overdue(late)
-                    || c.reported_ns + REPORT_NS < now_ns
+                    || c.held_until_ns.is_some_and(|until| until < now_ns)
+                    || c.reported_ns.saturating_add(REPORT_NS) < now_ns
                     || self.abandoned(c)
             })
             .map(|c| c.key)
@@ -133,12 +139,16 @@ impl Tracker {
             }
             self.give_up_missing(&mut connection, Some(now_ns.saturating_sub(PARKED_NS_MAX)));
             self.with_parser(&mut connection, |parser, out| parser.expire(now_ns.saturating_sub(UNANSWERED_NS), out));
-            if connection.reported_ns + REPORT_NS < now_ns {
+            if connection.held_until_ns.take_if(|until| *until < now_ns).is_some() {
+                self.classify(&mut connection, now_ns, true);
+            }
+            if connection.reported_ns.saturating_add(REPORT_NS) < now_ns {
                 connection.reported_ns = now_ns;
                 self.report(&connection, now_ns, None, None);
             }
             self.connections.insert(key, connection);
         }
+        self.give_up_unbound(Some(now_ns));
     }
 
     /// A socket without an event for its end whose process is gone.
@@ -162,11 +172,14 @@ impl Tracker {
     /// The source has ended: every connection closes.
     pub fn finish_all(&mut self) {
         let now_ns = self.now_ns;
-        let mut left: Vec<Box<Connection>> = self.connections.drain().map(|(_, c)| c).collect();
-        left.sort_by_key(|c| c.key);
-        for connection in left {
-            self.finish(connection, now_ns, None);
+        let mut left: Vec<u64> = self.connections.keys().copied().collect();
+        left.sort_unstable();
+        for key in left {
+            if let Some(connection) = self.connections.remove(&key) {
+                self.finish(connection, now_ns, None);
+            }
         }
+        self.give_up_unbound(None);
         self.flush();
     }
 
@@ -215,7 +228,7 @@ impl Tracker {
         }
     }
 
-    fn data(&mut self, data: &Data<'_>) {
+    pub(super) fn data(&mut self, data: &Data<'_>) {
         let mut connection = match self.connections.remove(&data.key) {
             Some(connection) => connection,
             None => self.unannounced(data),
@@ -252,10 +265,7 @@ impl Tracker {
             host: None,
         };
         let mut connection = Box::new(Connection::new(id, &opened));
-        match data.direction {
-            Direction::Sent => connection.sent.begin_at(data.offset),
-            Direction::Received => connection.received.begin_at(data.offset),
-        }
+        connection.begin_at(data.direction, data.offset);
         connection
     }
 
@@ -337,6 +347,10 @@ impl Tracker {
                 at
             }
         };
+        if connection.held_until_ns.is_some_and(|until| at.mono_ns < until) && !kept.is_full() {
+            return;
+        }
+        connection.held_until_ns = None;
         self.classify(connection, at.mono_ns, true);
     }
 
@@ -353,6 +367,10 @@ impl Tracker {
                 let kept = std::mem::take(kept);
                 if identity.role.is_none() {
                     identity.role = Some(if found.sender_serves { Role::Server } else { Role::Client });
+                }
+                self.choose_end(connection);
+                if connection.is_silent() {
+                    return;
                 }
                 self.decide_turn(connection);
                 connection.protocol = Some(found.protocol);
@@ -471,13 +489,16 @@ impl Tracker {
     }
 
     fn end(&mut self, end: &End) {
+        if !plaintext::is_plain(end.key) {
+            self.end(&End { key: plaintext::key_of(end.key), ..*end });
+        }
         let Some(mut connection) = self.connections.remove(&end.key) else { return };
         self.give_up_missing(&mut connection, None);
         let flow = Self::flow(&connection, end.direction);
         self.with_parser(&mut connection, |parser, out| parser.end(flow, end.at, out));
         // a Unix socket has no event of its own for its end
         let over = matches!(connection.local, Endpoint::Unix(_)) && end.direction == Direction::Received;
-        if over && connection.identity.role == Some(Role::Server) {
+        if over && !plaintext::is_plain(end.key) && connection.identity.role == Some(Role::Server) {
             self.finish(connection, end.at.mono_ns, None);
         } else {
             self.connections.insert(end.key, connection);
@@ -490,15 +511,26 @@ impl Tracker {
         }
     }
 
-    fn finish(&mut self, mut connection: Box<Connection>, at_ns: u64, totals: Option<Totals>) {
+    pub(super) fn finish(&mut self, mut connection: Box<Connection>, at_ns: u64, totals: Option<Totals>) {
+        let plain = match plaintext::is_plain(connection.key) {
+            true => None,
+            false => self.connections.remove(&plaintext::key_of(connection.key)),
+        };
+        if let Some(plain) = plain {
+            connection.protocol = plain.protocol.or(connection.protocol);
+            self.finish(plain, at_ns, None);
+        }
+        connection.held_until_ns = None;
         self.give_up_missing(&mut connection, None);
         if matches!(connection.phase, Phase::Detecting(_)) {
             self.classify(&mut connection, at_ns, false);
         }
         let at = Moment { mono_ns: at_ns, thread_id: 0 };
         self.with_parser(&mut connection, |parser, out| parser.close(at, out));
-        self.report(&connection, at_ns, Some(at_ns), totals);
-        self.pairs.remove(&connection);
+        if !plaintext::is_plain(connection.key) {
+            self.report(&connection, at_ns, Some(at_ns), totals);
+            self.pairs.remove(&connection);
+        }
         if connection.has_policy
             && let Some(policies) = &mut self.policies
         {
@@ -508,7 +540,8 @@ impl Tracker {
 
     /// The one that was silent longest makes room.
     fn evict(&mut self) {
-        let Some(key) = self.connections.values().min_by_key(|c| c.last_ns).map(|c| c.key) else { return };
+        let bases = self.connections.values().filter(|c| !plaintext::is_plain(c.key));
+        let Some(key) = bases.min_by_key(|c| c.last_ns).map(|c| c.key) else { return };
         if let Some(connection) = self.connections.remove(&key) {
             // what it says from here on is no longer told
             self.writer.losses.add("connect", "too_many_connections", "message", 1, 0);
@@ -522,6 +555,7 @@ impl Tracker {
         if connection.is_silent() || connection.identity.transport == Transport::Datagram {
             return;
         }
+        let inside = self.connections.get(&plaintext::key_of(connection.key)).and_then(|plain| plain.protocol);
         let identity = &connection.identity;
         let (own, other) =
             if identity.turned { (&identity.peer, &identity.process) } else { (&identity.process, &identity.peer) };
@@ -561,7 +595,7 @@ impl Tracker {
             role: Some(role),
             opened_at: connection.opened_ns.map(|ns| clock.unix_ns(ns)),
             closed_at: closed_ns.map(|ns| clock.unix_ns(ns)),
-            protocol: connection.protocol.map(|p| p.name.as_bytes()),
+            protocol: inside.or(connection.protocol).map(|p| p.name.as_bytes()),
             sent_bytes: Some(counted.sent_bytes as i64),
             received_bytes: Some(counted.received_bytes as i64),
             retransmits: totals.map(|t| t.retransmits as i64),
@@ -584,6 +618,10 @@ impl Consumer for Tracker {
             Event::Data(data) => {
                 self.now_ns = self.now_ns.max(data.at.mono_ns);
                 self.data(&data);
+            }
+            Event::Plain(plain) => {
+                self.now_ns = self.now_ns.max(plain.data.at.mono_ns);
+                self.plain(&plain);
             }
             Event::End(end) => self.end(&end),
             Event::Closed(closed) => self.closed(&closed),

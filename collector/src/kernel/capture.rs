@@ -1,5 +1,6 @@
 //! Loads the kernel programs, attaches them, and holds what they share with user space.
 
+use std::fs::File;
 use std::io::Read;
 use std::sync::Mutex;
 
@@ -8,6 +9,7 @@ use aya::programs::{BtfTracePoint, Iter};
 use aya::{Btf as AyaBtf, Ebpf, EbpfLoader, Pod};
 use ebpf_abi::{Counters, ListenKey, Policy, RINGS_MAX, hook};
 
+use super::uprobes::{Probe, ProbeId, Uprobes};
 use super::{btf::Btf, offsets, privileges};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/../ebpf/object/earshot.bpf.o"));
@@ -35,7 +37,7 @@ pub enum StartError {
 #[derive(Clone, Debug)]
 pub struct ProbeState {
     pub hook: &'static str,
-    pub target: &'static str,
+    pub target: String,
     pub attached: bool,
     pub reason: String,
     pub hits: Option<u64>,
@@ -61,6 +63,8 @@ pub struct Capture {
     ebpf: Ebpf,
     rings: usize,
     probes: Vec<ProbeState>,
+    /// Or why nothing in user space can be probed.
+    uprobes: Result<Uprobes, String>,
 }
 
 /// One ring buffer.
@@ -138,8 +142,9 @@ impl Capture {
         for unused in rings..RINGS_MAX {
             loader.map_max_entries(["RING_0", "RING_1", "RING_2", "RING_3"][unused], 4096);
         }
-        let ebpf = loader.load(OBJECT).map_err(|e| StartError::Load { what: chain(&e) })?;
-        let mut capture = Self { ebpf, rings, probes: vec![] };
+        let mut ebpf = loader.load(OBJECT).map_err(|e| StartError::Load { what: chain(&e) })?;
+        let uprobes = Uprobes::load(&mut ebpf);
+        let mut capture = Self { ebpf, rings, probes: vec![], uprobes };
         capture.find_listeners(&btf);
         for (program, target, reason) in PROGRAMS {
             let attached = capture.attach(program, target, &btf);
@@ -150,7 +155,7 @@ impl Capture {
             }
             capture.probes.push(ProbeState {
                 hook: "tp_btf",
-                target,
+                target: target.to_owned(),
                 attached: attached.is_ok(),
                 reason: attached.err().unwrap_or_else(|| reason.to_owned()),
                 hits: None,
@@ -176,7 +181,8 @@ impl Capture {
             Err(what) => what.clone(),
         };
         let attached = found.is_ok();
-        self.probes.push(ProbeState { hook: "iter", target: "task_file", attached, reason, hits: None, run_time_ns: None });
+        let target = "task_file".to_owned();
+        self.probes.push(ProbeState { hook: "iter", target, attached, reason, hits: None, run_time_ns: None });
         let Ok(keys) = found else { return };
         let Some(map) = self.ebpf.map_mut("LISTENERS") else { return };
         let Ok(mut map) = HashMap::<_, PodListenKey, u32>::try_from(map) else { return };
@@ -218,6 +224,22 @@ impl Capture {
         Some(Policies { by_connection, epoch: Mutex::new((epoch, 0)) })
     }
 
+    /// Whether user space programs can be probed, or why not.
+    pub fn can_probe_programs(&self) -> Result<(), String> {
+        self.uprobes.as_ref().map(|_| ()).map_err(Clone::clone)
+    }
+
+    /// Probes an instruction of a file: see [`Uprobes::attach`].
+    pub fn probe(&mut self, file: &File, probe: Probe) -> Result<ProbeId, String> {
+        self.uprobes.as_mut().map_err(|why| why.clone())?.attach(&mut self.ebpf, file, probe)
+    }
+
+    pub fn unprobe(&mut self, id: ProbeId) {
+        if let Ok(uprobes) = &mut self.uprobes {
+            uprobes.detach(&mut self.ebpf, id);
+        }
+    }
+
     /// What the programs saw so far, all CPUs together.
     pub fn counters(&self) -> Counters {
         let mut sum = Counters::default();
@@ -236,6 +258,11 @@ impl Capture {
                 (&mut sum.ring_full, one.ring_full),
                 (&mut sum.no_state, one.no_state),
                 (&mut sum.notices_lost, one.notices_lost),
+                (&mut sum.plain_seen, one.plain_seen),
+                (&mut sum.plain_copied, one.plain_copied),
+                (&mut sum.plain_counted, one.plain_counted),
+                (&mut sum.plain_ring_full, one.plain_ring_full),
+                (&mut sum.plain_unread, one.plain_unread),
             ] {
                 to.events += from.events;
                 to.bytes += from.bytes;
@@ -257,6 +284,9 @@ impl Capture {
             let info = self.ebpf.program(PROGRAMS[at].0).and_then(|p| p.info().ok());
             probe.run_time_ns = info.map(|i| i.run_time().as_nanos() as u64).filter(|ns| *ns > 0);
         }
+        if let Ok(uprobes) = &self.uprobes {
+            probes.extend(uprobes.states());
+        }
         probes
     }
 }
@@ -269,7 +299,7 @@ fn cpus() -> usize {
 const LOG_LINES_KEPT: usize = 4;
 
 /// An error with its causes; of a long log the end.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let text = causes(error);
     let lines: Vec<&str> = text.lines().filter(|l| !l.trim().is_empty()).collect();
     match lines.as_slice() {

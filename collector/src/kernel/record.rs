@@ -1,13 +1,14 @@
 //! Views of ring buffer records.
 
 use ebpf_abi::{
-    CloseEvent, DataHeader, EndEvent, ExecEvent, ExitEvent, ForkEvent, OwnerEvent, Peer, RenameEvent, SocketEvent, flags, kind,
+    CloseEvent, DataHeader, EndEvent, ExecEvent, ExitEvent, ForkEvent, OwnerEvent, Peer, PlainHeader, RenameEvent, SocketEvent, flags, kind,
 };
 
 /// One record, borrowed from the ring buffer or from a recording.
 #[derive(Debug)]
 pub enum Record<'a> {
     Data { header: DataHeader, peer: Option<Peer>, bytes: &'a [u8] },
+    Plain { header: PlainHeader, bytes: &'a [u8] },
     Socket(SocketEvent),
     Owner(OwnerEvent),
     End(EndEvent),
@@ -27,6 +28,8 @@ unsafe trait Plain: Copy {}
 unsafe impl Plain for DataHeader {}
 // SAFETY: as above.
 unsafe impl Plain for Peer {}
+// SAFETY: as above.
+unsafe impl Plain for PlainHeader {}
 // SAFETY: as above.
 unsafe impl Plain for SocketEvent {}
 // SAFETY: as above.
@@ -63,6 +66,11 @@ pub fn decode(bytes: &[u8]) -> Option<Record<'_>> {
             }
             let bytes = bytes.get(at..at + header.copied as usize)?;
             Record::Data { header, peer, bytes }
+        }
+        kind::PLAIN => {
+            let header: PlainHeader = take(bytes)?;
+            let bytes = bytes.get(size_of::<PlainHeader>()..)?.get(..header.copied as usize)?;
+            Record::Plain { header, bytes }
         }
         kind::SOCKET => Record::Socket(take(bytes)?),
         kind::OWNER => Record::Owner(take(bytes)?),

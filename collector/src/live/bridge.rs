@@ -2,10 +2,12 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use ebpf_abi::{SocketEvent, direction, role, transport};
+use ebpf_abi::{SocketEvent, direction, evidence, role, transport};
 use protocol_parsers::{Moment, Transport};
 
-use crate::connect::{Closed, Consumer, Data, Direction, End, Endpoint, Event, HostSocket, Opened, Owner, Role, Totals};
+use crate::connect::{
+    Closed, Consumer, Data, Direction, End, Endpoint, Event, Evidence, HostSocket, Opened, Owner, Plain, Role, Totals,
+};
 use crate::kernel::Record;
 
 const AF_INET: u16 = 2;
@@ -22,6 +24,26 @@ pub fn forward(record: &Record<'_>, consumer: &mut dyn Consumer) {
             at: Moment { mono_ns: header.time_ns, thread_id: header.tid },
             pid: header.pid,
             remote: peer.map(|p| SocketAddr::new(address(p.family, &p.addr), u16::from_be(p.port_be))),
+        }),
+        Record::Plain { header, bytes } => Event::Plain(Plain {
+            session: header.session,
+            evidence: match header.evidence {
+                evidence::FOLLOWED => Evidence::Followed,
+                evidence::REPEATED => Evidence::Repeated,
+                evidence::DESCRIPTOR => Evidence::Descriptor,
+                evidence::INSIDE => Evidence::Inside,
+                _ => Evidence::None,
+            },
+            data: Data {
+                key: header.connection,
+                direction: way(header.direction),
+                offset: header.offset,
+                len: u64::from(header.len),
+                bytes,
+                at: Moment { mono_ns: header.time_ns, thread_id: header.tid },
+                pid: header.pid,
+                remote: None,
+            },
         }),
         Record::Socket(socket) => Event::Opened(opened(socket)),
         Record::Owner(owner) => Event::Owner(Owner { key: owner.connection, pid: owner.pid }),

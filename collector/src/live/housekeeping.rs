@@ -11,7 +11,7 @@ use schema::{HostPrefix, ProcessPrefix};
 use crate::batch::Writer;
 use crate::connect::Context;
 use crate::discover::{Process, stat_row};
-use crate::kernel::{Capture, monotonic_ns};
+use crate::kernel::{Capture, ProbeState, monotonic_ns};
 
 const PASS: Duration = Duration::from_millis(200);
 /// How often probes and counters are told.
@@ -22,15 +22,21 @@ const STATS_PASSES: u64 = 50;
 pub struct Housekeeper {
     context: Context,
     capture: Arc<Mutex<Capture>>,
+    refusals: Arc<Mutex<Vec<ProbeState>>>,
     stop: Arc<AtomicBool>,
     writer: Writer,
     counted: Counters,
 }
 
 impl Housekeeper {
-    pub fn new(context: Context, capture: Arc<Mutex<Capture>>, stop: Arc<AtomicBool>) -> Self {
+    pub fn new(
+        context: Context,
+        capture: Arc<Mutex<Capture>>,
+        refusals: Arc<Mutex<Vec<ProbeState>>>,
+        stop: Arc<AtomicBool>,
+    ) -> Self {
         let writer = Writer::new(context.sink.clone(), context.host.clone());
-        Self { context, capture, stop, writer, counted: Counters::default() }
+        Self { context, capture, refusals, stop, writer, counted: Counters::default() }
     }
 
     pub fn run(mut self) {
@@ -103,7 +109,7 @@ impl Housekeeper {
     }
 
     fn probes(&mut self) {
-        let probes = self.capture.lock().unwrap_or_else(|e| e.into_inner()).probes();
+        let probes = super::all_probes(&self.capture, &self.refusals);
         let (now, host) = (self.now(), self.context.host.clone());
         for probe in probes {
             let row = ProbeStatus {
@@ -129,6 +135,8 @@ impl Housekeeper {
             ("ring_full", new.ring_full, old.ring_full),
             ("no_socket_state", new.no_state, old.no_state),
             ("notice_ring_full", new.notices_lost, old.notices_lost),
+            ("plaintext_ring_full", new.plain_ring_full, old.plain_ring_full),
+            ("plaintext_unreadable", new.plain_unread, old.plain_unread),
         ] {
             let (events, bytes) = since(new, old);
             self.writer.losses.add("kernel", reason, "kernel_event", events, bytes);
@@ -142,6 +150,11 @@ impl Housekeeper {
             ("filtered_policy", new.counted, old.counted),
             ("lost", new.ring_full, old.ring_full),
             ("lost", new.no_state, old.no_state),
+            ("plaintext_seen", new.plain_seen, old.plain_seen),
+            ("plaintext_copied", new.plain_copied, old.plain_copied),
+            ("plaintext_filtered_policy", new.plain_counted, old.plain_counted),
+            ("plaintext_lost", new.plain_ring_full, old.plain_ring_full),
+            ("plaintext_lost", new.plain_unread, old.plain_unread),
         ] {
             let (events, bytes) = since(new, old);
             metrics::counter!("earshot_kernel_events_total", "outcome" => outcome).increment(events);

@@ -16,6 +16,7 @@ pub use worker::Recorder;
 use crate::batch::Sink;
 use crate::connect::Context;
 use crate::discover::Processes;
+use crate::libraries::Libraries;
 use crate::kernel::{Capture, Clock, ProbeState, StartError, boottime_minus_monotonic_ns, release_memory};
 use worker::Policy;
 
@@ -31,6 +32,7 @@ pub struct Live {
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
     capture: Arc<Mutex<Capture>>,
+    refusals: Arc<Mutex<Vec<ProbeState>>>,
 }
 
 impl Live {
@@ -63,15 +65,19 @@ impl Live {
             };
             threads.push(spawn(format!("capture-{i}"), move || worker.run())?);
         }
-        let housekeeper = housekeeping::Housekeeper::new(context, capture.clone(), stop.clone());
+        let refusals = Arc::new(Mutex::new(vec![]));
+        let libraries = Libraries::start(capture.clone(), refusals.clone());
+        let stopped = stop.clone();
+        threads.push(spawn("libraries".to_owned(), move || libraries.run(&stopped))?);
+        let housekeeper = housekeeping::Housekeeper::new(context, capture.clone(), refusals.clone(), stop.clone());
         threads.push(spawn("housekeeping".to_owned(), move || housekeeper.run())?);
         // reading the kernel's types took much more memory than what is kept of them
         release_memory();
-        Ok(Self { stop, threads, capture })
+        Ok(Self { stop, threads, capture, refusals })
     }
 
     pub fn probes(&self) -> Vec<ProbeState> {
-        self.capture.lock().unwrap_or_else(|e| e.into_inner()).probes()
+        all_probes(&self.capture, &self.refusals)
     }
 
     /// Reads what the rings still hold, closes every connection, hands the rows to the sink, detaches.
@@ -83,6 +89,13 @@ impl Live {
             }
         }
     }
+}
+
+/// What is attached, and what could not be.
+fn all_probes(capture: &Mutex<Capture>, refusals: &Mutex<Vec<ProbeState>>) -> Vec<ProbeState> {
+    let mut probes = capture.lock().unwrap_or_else(|e| e.into_inner()).probes();
+    probes.extend(refusals.lock().unwrap_or_else(|e| e.into_inner()).iter().cloned());
+    probes
 }
 
 fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {

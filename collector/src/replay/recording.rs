@@ -69,6 +69,7 @@ impl Consumer for UnixTime<'_> {
         let at = match &mut event {
             Event::Opened(e) => &mut e.at_ns,
             Event::Data(e) => &mut e.at.mono_ns,
+            Event::Plain(e) => &mut e.data.at.mono_ns,
             Event::End(e) => &mut e.at.mono_ns,
             Event::Closed(e) => &mut e.at_ns,
             Event::Owner(_) => return self.consumer.event(event),

@@ -18,6 +18,7 @@ impl Consumer for Timed {
         let at_ns = match &event {
             Event::Opened(e) => e.at_ns,
             Event::Data(e) => e.at.mono_ns,
+            Event::Plain(e) => e.data.at.mono_ns,
             Event::End(e) => e.at.mono_ns,
             Event::Closed(e) => e.at_ns,
             Event::Owner(_) => 0,

@@ -28,6 +28,14 @@ pub struct Counters {
     pub no_state: Count,
     /// Records of connections and processes, not of transfers, that found the ring buffer full.
     pub notices_lost: Count,
+    /// Reads and writes of TLS sessions that moved bytes; the four below are what became of them.
+    pub plain_seen: Count,
+    pub plain_copied: Count,
+    /// The session's policy only counts.
+    pub plain_counted: Count,
+    pub plain_ring_full: Count,
+    /// The bytes could not be read, or no session could be kept.
+    pub plain_unread: Count,
     /// How often each hook of [`hook`] ran.
     pub hits: [u64; hook::NAMES.len()],
 }
@@ -53,4 +61,4 @@ pub mod hook {
     ];
 }
 
-const _: () = assert!(size_of::<Counters>() == 8 * 16 + 7 * 8);
+const _: () = assert!(size_of::<Counters>() == 13 * 16 + 7 * 8);

@@ -8,12 +8,14 @@
 mod counters;
 mod data_event;
 mod limits;
+mod plain_event;
 mod process_event;
 mod socket_event;
 
 pub use counters::{Count, Counters, hook};
 pub use data_event::{DataHeader, Peer, direction, flags};
 pub use limits::*;
+pub use plain_event::{Place, PlainHeader, SessionKey, Site, call, evidence, place, runtime};
 pub use process_event::{ExecEvent, ExitEvent, ForkEvent, RenameEvent};
 pub use socket_event::{
     CloseEvent, EndEvent, ListenKey, OwnerEvent, Policy, SocketEvent, SocketState, policy, role, transport,
@@ -33,4 +35,5 @@ pub mod kind {
     pub const FORK: u8 = 7;
     pub const EXIT: u8 = 8;
     pub const RENAME: u8 = 9;
+    pub const PLAIN: u8 = 10;
 }

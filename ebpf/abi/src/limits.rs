@@ -24,3 +24,9 @@ pub const POLICIES_MAX: u32 = 65536;
 pub const LISTENERS_MAX: u32 = 16384;
 /// Threads that may be inside a `sendmmsg` or `recvmmsg` at one time.
 pub const MULTI_MESSAGE_THREADS_MAX: u32 = 4096;
+/// Probed instructions of TLS libraries and Go programs at one time.
+pub const SITES_MAX: u32 = 4096;
+/// TLS sessions that are known at one time; beyond it the one that was silent longest is forgotten.
+pub const SESSIONS_MAX: u32 = 65536;
+/// Calls of TLS libraries that may be under way at one time.
+pub const CALLS_MAX: u32 = 16384;

@@ -8,10 +8,14 @@
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
 mod copy;
+mod evidence;
 mod kernel;
 mod listeners;
 mod maps;
+mod plain_calls;
+mod plain_copy;
 mod process;
+mod sessions;
 mod socket_close;
 mod socket_io;
 mod socket_state;

@@ -8,11 +8,14 @@ use aya_ebpf::{
     maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
 use ebpf_abi::{
-    CHUNK_BYTES, Counters, DataHeader, LISTENERS_MAX, ListenKey, MULTI_MESSAGE_THREADS_MAX, POLICIES_MAX, Peer, Policy,
-    SocketState,
+    CALLS_MAX, CHUNK_BYTES, Counters, DataHeader, LISTENERS_MAX, ListenKey, MULTI_MESSAGE_THREADS_MAX, POLICIES_MAX, Peer,
+    Policy, SESSIONS_MAX, SITES_MAX, SessionKey, Site, SocketState,
 };
 
 use crate::copy::Transfer;
+use crate::evidence::ThreadState;
+use crate::plain_calls::{Call, CallKey};
+use crate::sessions::Session;
 
 const RING_BYTES: u32 = 8 << 20;
 
@@ -29,7 +32,46 @@ static RING_3: RingBuf = RingBuf::with_byte_size(RING_BYTES, 0);
 #[btf_map]
 pub static SOCKETS: SkStorage<SocketState> = SkStorage::new();
 
-/// What user space decided, by connection.
+/// State of each thread that used a socket since TLS calls are probed. aya-ebpf has no type for it: its layout is BTF's, as for
+/// the other maps.
+#[repr(C)]
+pub struct TaskStorage<T> {
+    r#type: *const [i32; BPF_MAP_TYPE_TASK_STORAGE],
+    key: *const i32,
+    value: *const T,
+    max_entries: *const [i32; 0],
+    map_flags: *const [i32; BPF_F_NO_PREALLOC as usize],
+}
+
+const BPF_MAP_TYPE_TASK_STORAGE: usize = 29;
+
+unsafe impl<T> Sync for TaskStorage<T> {}
+
+impl<T> TaskStorage<T> {
+    const fn new() -> Self {
+        use core::ptr::null;
+        Self { r#type: null(), key: null(), value: null(), max_entries: null(), map_flags: null() }
+    }
+}
+
+#[btf_map]
+pub static THREADS: TaskStorage<ThreadState> = TaskStorage::new();
+
+/// 1 while any TLS call is probed.
+#[map]
+pub static PLAIN_ON: Array<u32> = Array::with_max_entries(1, 0);
+/// The probed instructions, by the probes' cookie.
+#[map]
+pub static SITES: Array<Site> = Array::with_max_entries(SITES_MAX, 0);
+/// How often each ran.
+#[map]
+pub static SITE_HITS: PerCpuArray<u64> = PerCpuArray::with_max_entries(SITES_MAX, 0);
+#[map]
+pub static SESSIONS: LruHashMap<SessionKey, Session> = LruHashMap::with_max_entries(SESSIONS_MAX, 0);
+#[map]
+pub static CALLS: LruHashMap<CallKey, Call> = LruHashMap::with_max_entries(CALLS_MAX, 0);
+
+/// What user space decided, by connection; for its plaintext with the highest bit set.
 #[map]
 pub static POLICIES: HashMap<u64, Policy> = HashMap::with_max_entries(POLICIES_MAX, BPF_F_NO_PREALLOC);
 /// One value that grows with each change of `POLICIES`.
@@ -96,13 +138,29 @@ pub fn hit(hook: usize) {
 /// Hands a record to a worker; the reader polls, so nobody is woken.
 #[inline(always)]
 pub unsafe fn output(ring: u8, record: *const core::ffi::c_void, len: u64) -> bool {
-    let ring = match ring {
+    let ring = ring_of(ring);
+    unsafe { helpers::bpf_ringbuf_output(ring.cast_mut().cast(), record.cast_mut(), len, BPF_RB_NO_WAKEUP as u64) == 0 }
+}
+
+#[inline(always)]
+fn ring_of(ring: u8) -> *const RingBuf {
+    match ring {
         0 => &raw const RING_0,
         1 => &raw const RING_1,
         2 => &raw const RING_2,
         _ => &raw const RING_3,
-    };
-    unsafe { helpers::bpf_ringbuf_output(ring.cast_mut().cast(), record.cast_mut(), len, BPF_RB_NO_WAKEUP as u64) == 0 }
+    }
+}
+
+/// Room for a record of a size that is known when the program is built; null when the ring is full.
+#[inline(always)]
+pub unsafe fn reserve(ring: u8, len: u64) -> *mut core::ffi::c_void {
+    unsafe { helpers::bpf_ringbuf_reserve(ring_of(ring).cast_mut().cast(), len, 0) }
+}
+
+#[inline(always)]
+pub unsafe fn submit(record: *mut core::ffi::c_void) {
+    unsafe { helpers::bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP as u64) }
 }
 
 /// A record that is not about a transfer.

@@ -7,6 +7,7 @@ use ebpf_abi::{
 };
 
 use crate::copy::{self, Beginning};
+use crate::evidence;
 use crate::kernel::{AF_INET, AF_INET6, OWN_PID, read_user};
 use crate::maps::{counters, notice};
 use crate::socket_state;
@@ -74,6 +75,9 @@ unsafe fn transfer(ctx: &BtfTracePointContext, direction_: u8) {
             counters.own.events += 1;
             counters.own.bytes += len;
             return;
+        }
+        if ret > 0 && transport_ != transport::UDP {
+            evidence::note(state, sending);
         }
         if state.pid != pid {
             state.pid = pid;

@@ -1,0 +1,92 @@
+//! The sites of an analysis in the words of the kernel programs.
+
+use ebpf_abi::{Place as AbiPlace, Site as AbiSite, call, place, runtime};
+
+use crate::binary::{Analysis, Call, Kind, Moment, Place, Register, Site};
+use crate::kernel::{Probe, Run};
+
+/// What is to be probed; and targets that are left alone, with the reason.
+pub fn probes(analysis: &Analysis, path: &str) -> (Vec<Probe>, Vec<(String, String)>) {
+    let (mut probes, mut left_out) = (vec![], vec![]);
+    for site in &analysis.sites {
+        let target = format!("{path}:{}+{:#x}", site.symbol, site.offset);
+        // a peek's bytes come again with the read
+        let Some(call) = call_of(site.call) else { continue };
+        if site.kind == Kind::Rustls && site.moment == Moment::Entry && object(site) == Place::Unknown {
+            left_out.push((target, "the session is not in a register or on the stack".to_owned()));
+            continue;
+        }
+        let wanted = match site.moment {
+            Moment::Entry => Run::Entry,
+            // the end of a session, and its descriptor, are known from the entry
+            Moment::Result if call >= call::FREE => continue,
+            Moment::Result if site.uretprobe => Run::Return,
+            Moment::Result => Run::Result,
+        };
+        let kind = if site.emulated { "emulated" } else { "single-stepped" };
+        probes.push(Probe {
+            offset: site.offset,
+            run: wanted,
+            site: AbiSite {
+                call,
+                runtime: if site.kind == Kind::Go { runtime::GO } else { runtime::THREADS },
+                object: abi(object(site)),
+                buffer: abi(site.arguments[1]),
+                length: abi(site.arguments[if call == call::SET_DESCRIPTOR { 1 } else { 3 }]),
+                result: abi(site.result),
+                status: abi(site.status),
+                ..Default::default()
+            },
+            target,
+            reason: format!("{kind}: {}", site.reason),
+        });
+    }
+    (probes, left_out)
+}
+
+fn object(site: &Site) -> Place {
+    site.arguments[0]
+}
+
+fn call_of(call: Call) -> Option<u8> {
+    Some(match call {
+        Call::Read => call::READ,
+        Call::Write => call::WRITE,
+        Call::ReadEx => call::READ_EX,
+        Call::WriteEx => call::WRITE_EX,
+        Call::Handshake | Call::Connect | Call::Accept => call::HANDSHAKE,
+        Call::SetFd | Call::SetReadFd | Call::SetFds | Call::SetTransport => call::SET_DESCRIPTOR,
+        Call::Free | Call::Close => call::FREE,
+        Call::Peek | Call::PeekEx | Call::SetWriteFd | Call::SetBio | Call::SetTransports => return None,
+    })
+}
+
+fn abi(at: Place) -> AbiPlace {
+    match at {
+        Place::Unknown => AbiPlace { kind: place::NOWHERE, ..Default::default() },
+        Place::Register(register) => AbiPlace { kind: place::REGISTER, register: dwarf(register), ..Default::default() },
+        Place::Stack(offset) => AbiPlace { kind: place::STACK, offset, ..Default::default() },
+    }
+}
+
+/// The DWARF number of a register (System V ABI for x86-64, figure 3.36).
+fn dwarf(register: Register) -> u8 {
+    match register {
+        Register::Rax => 0,
+        Register::Rdx => 1,
+        Register::Rcx => 2,
+        Register::Rbx => 3,
+        Register::Rsi => 4,
+        Register::Rdi => 5,
+        Register::Rbp => 6,
+        Register::Rsp => 7,
+        Register::R8 => 8,
+        Register::R9 => 9,
+        Register::R10 => 10,
+        Register::R11 => 11,
+        Register::R12 => 12,
+        Register::R13 => 13,
+        Register::R14 => 14,
+        Register::R15 => 15,
+    }
+}

@@ -1,0 +1,110 @@
+//! Plaintext of encrypted connections, taken at the calls of TLS libraries.
+
+/// How it is known which connection a TLS session uses. A greater value is better evidence.
+pub mod evidence {
+    /// It is not known yet.
+    pub const NONE: u8 = 0;
+    /// The thread's socket activity right before or after the call was on it.
+    pub const FOLLOWED: u8 = 1;
+    /// That has been so more than once, and never otherwise.
+    pub const REPEATED: u8 = 2;
+    /// The session's own descriptor is the one that the thread used.
+    pub const DESCRIPTOR: u8 = 3;
+    /// The call itself used it.
+    pub const INSIDE: u8 = 4;
+}
+
+/// Followed by `copied` bytes. The record may be longer than that.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct PlainHeader {
+    pub kind: u8,
+    pub direction: u8,
+    pub evidence: u8,
+    pub _pad: u8,
+    /// Bytes that follow.
+    pub copied: u32,
+    /// Names the TLS session among all of this source.
+    pub session: u64,
+    /// The connection it uses, 0 when unknown.
+    pub connection: u64,
+    pub time_ns: u64,
+    /// Where the bytes stand in this direction of the session since it was first heard of.
+    pub offset: u64,
+    /// How many bytes this record stands for, `copied` of which follow.
+    pub len: u32,
+    pub pid: u32,
+    pub tid: u32,
+    pub _pad2: u32,
+}
+
+/// What a probed function does.
+pub mod call {
+    /// Returns how many bytes it read, or wrote.
+    pub const READ: u8 = 0;
+    pub const WRITE: u8 = 1;
+    /// Returns 1 when it did and stores how many bytes at the address in `length`.
+    pub const READ_EX: u8 = 2;
+    pub const WRITE_EX: u8 = 3;
+    pub const HANDSHAKE: u8 = 4;
+    /// The session is over; its address may become another's.
+    pub const FREE: u8 = 5;
+    /// Names the session's descriptor, in `length`.
+    pub const SET_DESCRIPTOR: u8 = 6;
+}
+
+/// Who keeps a call apart from others of its process.
+pub mod runtime {
+    /// The thread.
+    pub const THREADS: u8 = 0;
+    /// The goroutine, whose structure is in r14.
+    pub const GO: u8 = 1;
+}
+
+pub mod place {
+    pub const NOWHERE: u8 = 0;
+    /// In the register with this DWARF number.
+    pub const REGISTER: u8 = 1;
+    /// In memory, `offset` bytes from the stack pointer.
+    pub const STACK: u8 = 2;
+}
+
+/// Where a value is when a probe fires.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// A value of [`place`].
+    pub kind: u8,
+    /// x86-64: rax 0, rdx 1, rcx 2, rbx 3, rsi 4, rdi 5, rbp 6, rsp 7, r8 to r15.
+    pub register: u8,
+    pub _pad: u16,
+    pub offset: i32,
+}
+
+/// A probed instruction. Its index is the probe's cookie.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Site {
+    pub call: u8,
+    pub runtime: u8,
+    pub _pad: [u8; 2],
+    pub object: Place,
+    pub buffer: Place,
+    pub length: Place,
+    /// What the function returns.
+    pub result: Place,
+    /// Where this is known, `result` counts only when it is above 0.
+    pub status: Place,
+    pub _pad2: u32,
+}
+
+/// A TLS session's object in a process.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SessionKey {
+    pub object: u64,
+    pub pid: u32,
+    pub _pad: u32,
+}
+
+const _: () = assert!(size_of::<PlainHeader>() == 56 && size_of::<Site>() == 48 && size_of::<SessionKey>() == 16);

@@ -1,0 +1,324 @@
+//! uprobes at the calls of TLS libraries and of Go's crypto/tls: who calls, with which buffer, and what came of it.
+//!
+//! What each function does and where its arguments are comes from user space, a [`Site`] for each probed instruction: these
+//! programs know of objects, buffers and results, not of any library.
+
+use aya_ebpf::{
+    EbpfContext,
+    bindings::pt_regs,
+    helpers::generated as helpers,
+    macros::{uprobe, uretprobe},
+    programs::{ProbeContext, RetProbeContext},
+};
+use ebpf_abi::{Place, SessionKey, Site, call, direction, evidence, place, policy, runtime};
+
+use crate::evidence::{self as threads, ThreadState, Touch};
+use crate::kernel::{OWN_PID, read_user};
+use crate::maps::{CALLS, SESSIONS, SITE_HITS, SITES, counters};
+use crate::plain_copy;
+use crate::sessions::{self, Session};
+
+/// A call that is under way: of a thread, or of a goroutine.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct CallKey {
+    pub process: u32,
+    /// 0 for a goroutine.
+    pub thread: u32,
+    /// The goroutine's structure; else 0.
+    pub goroutine: u64,
+    /// A handshake may run inside a read, and the other way round.
+    pub handshake: u64,
+}
+
+/// What its entry told.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Call {
+    pub object: u64,
+    pub buffer: u64,
+    /// Address at which an `_ex` function stores how many bytes it moved.
+    pub length: u64,
+    /// The thread's uses of sockets before the call.
+    pub received: u64,
+    pub sent: u64,
+    /// What is being copied: see [`plain_copy`].
+    pub copy: plain_copy::Progress,
+}
+
+/// The offset of `c` in Go's `net.netFD.pfd.Sysfd`, behind `tls.Conn.conn`, an interface whose second word points to a
+/// `net.TCPConn`, which begins with a pointer to the `netFD`.
+const GO_CONN_DATA: u64 = 8;
+const GO_SYSFD: u64 = 16;
+
+#[uprobe]
+pub fn call_entry(ctx: ProbeContext) -> u32 {
+    unsafe { entered(ctx.as_ptr().cast()) };
+    0
+}
+
+#[uprobe]
+pub fn call_result(ctx: ProbeContext) -> u32 {
+    unsafe { returned(ctx.as_ptr().cast()) };
+    0
+}
+
+#[uretprobe]
+pub fn call_return(ctx: RetProbeContext) -> u32 {
+    unsafe { returned(ctx.as_ptr().cast()) };
+    0
+}
+
+#[inline(always)]
+unsafe fn site(regs: *mut pt_regs) -> Option<&'static Site> {
+    unsafe {
+        let index = helpers::bpf_get_attach_cookie(regs.cast()) as u32;
+        if let Some(hits) = SITE_HITS.get_ptr_mut(index) {
+            *hits += 1;
+        }
+        SITES.get(index)
+    }
+}
+
+/// The value at a place. Registers are read one by one: the verifier allows no computed offset into them.
+#[inline(always)]
+unsafe fn value(regs: *const pt_regs, at: &Place) -> u64 {
+    unsafe {
+        if at.kind == place::STACK {
+            return read_user::<u64>((*regs).rsp.wrapping_add(at.offset as i64 as u64)).unwrap_or(0);
+        }
+        if at.kind != place::REGISTER {
+            return 0;
+        }
+        match at.register {
+            0 => (*regs).rax,
+            1 => (*regs).rdx,
+            2 => (*regs).rcx,
+            3 => (*regs).rbx,
+            4 => (*regs).rsi,
+            5 => (*regs).rdi,
+            6 => (*regs).rbp,
+            7 => (*regs).rsp,
+            8 => (*regs).r8,
+            9 => (*regs).r9,
+            10 => (*regs).r10,
+            11 => (*regs).r11,
+            12 => (*regs).r12,
+            13 => (*regs).r13,
+            14 => (*regs).r14,
+            _ => (*regs).r15,
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn key(regs: *const pt_regs, site: &Site) -> CallKey {
+    let id = unsafe { helpers::bpf_get_current_pid_tgid() };
+    let handshake = (site.call == call::HANDSHAKE) as u64;
+    let process = (id >> 32) as u32;
+    if site.runtime == runtime::GO {
+        CallKey { process, thread: 0, goroutine: unsafe { (*regs).r14 }, handshake }
+    } else {
+        CallKey { process, thread: id as u32, goroutine: 0, handshake }
+    }
+}
+
+#[inline(always)]
+unsafe fn entered(regs: *mut pt_regs) {
+    unsafe {
+        let Some(site) = site(regs) else { return };
+        let key = key(regs, site);
+        let object = value(regs, &site.object);
+        if key.process == OWN_PID.load() || object == 0 {
+            return;
+        }
+        let session_key = SessionKey { object, pid: key.process, _pad: 0 };
+        if site.call == call::FREE {
+            let _ = SESSIONS.remove(session_key);
+            return;
+        }
+        if site.call == call::SET_DESCRIPTOR {
+            let fd = value(regs, &site.length) as u32;
+            if let Some(session) = sessions::of(session_key) {
+                (*session).fd_plus_one = fd.wrapping_add(1);
+            }
+            return;
+        }
+        let thread = threads::of_this_thread();
+        let (mut received, mut sent) = (0, 0);
+        if !thread.is_null() {
+            received = (*thread).received.number;
+            sent = (*thread).sent.number;
+            // what was received just before is what the library is given now
+            if site.runtime == runtime::THREADS && (*thread).received.taken == 0 && (*thread).received.connection != 0 {
+                if site.call != call::WRITE && site.call != call::WRITE_EX {
+                    if let Some(session) = sessions::of(session_key) {
+                        followed(session, &raw mut (*thread).received);
+                    }
+                }
+            }
+        }
+        let call = Call {
+            object,
+            buffer: value(regs, &site.buffer),
+            length: value(regs, &site.length),
+            received,
+            sent,
+            copy: plain_copy::Progress {
+                left: 0,
+                wanted: 0,
+                offset: 0,
+                time_ns: 0,
+                session: 0,
+                connection: 0,
+                lost: 0,
+                about: 0,
+            },
+        };
+        let _ = CALLS.insert(key, call, 0);
+    }
+}
+
+#[inline(always)]
+unsafe fn followed(session: *mut Session, touch: *mut Touch) {
+    unsafe {
+        (*touch).taken = 1;
+        let named = (*session).fd_plus_one;
+        if named == 0 {
+            sessions::bind(session, touch, evidence::FOLLOWED);
+        } else if named == (*touch).fd.wrapping_add(1) {
+            sessions::bind(session, touch, evidence::DESCRIPTOR);
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn returned(regs: *mut pt_regs) {
+    unsafe {
+        let Some(site) = site(regs) else { return };
+        let key = key(regs, site);
+        let Some(under_way) = CALLS.get_ptr_mut(key) else { return };
+        let session_key = SessionKey { object: (*under_way).object, pid: key.process, _pad: 0 };
+        let writing = site.call == call::WRITE || site.call == call::WRITE_EX;
+        let failed = site.status.kind != place::NOWHERE && value(regs, &site.status) as i32 <= 0;
+        let moved = if failed { 0 } else { moved(site.call, value(regs, &site.result), (*under_way).length) };
+        if let Some(session) = sessions::of(session_key) {
+            let thread = threads::of_this_thread();
+            if !thread.is_null() {
+                learn(session, thread, under_way, site, writing);
+                if writing && moved > 0 && (*session).connection == 0 {
+                    (*thread).waiting.object = session_key.object;
+                    (*thread).waiting.pid = session_key.pid;
+                }
+            }
+            if moved > 0 {
+                transfer(&key, under_way, session, moved, writing);
+            }
+        } else if moved > 0
+            && let Some(counters) = counters()
+        {
+            for count in [&mut counters.plain_seen, &mut counters.plain_unread] {
+                count.events += 1;
+                count.bytes += moved;
+            }
+        }
+        let _ = CALLS.remove(key);
+    }
+}
+
+/// How many bytes a call moved.
+#[inline(always)]
+unsafe fn moved(call_: u8, result: u64, length_at: u64) -> u64 {
+    match call_ {
+        call::READ | call::WRITE => {
+            let n = result as i32;
+            if n > 0 { n as u64 } else { 0 }
+        }
+        call::READ_EX | call::WRITE_EX if result as i32 == 1 => unsafe { read_user::<u64>(length_at).unwrap_or(0) },
+        _ => 0,
+    }
+}
+
+/// Which socket the call used, if it used one.
+#[inline(always)]
+unsafe fn learn(session: *mut Session, thread: *mut ThreadState, under_way: *const Call, site: &Site, writing: bool) {
+    unsafe {
+        let (received, sent) = (&raw mut (*thread).received, &raw mut (*thread).sent);
+        if site.runtime == runtime::GO {
+            let touch = if writing { sent } else { received };
+            if (*touch).connection != 0
+                && (*touch).connection != (*session).connection
+                && go_descriptor((*under_way).object) == Some((*touch).fd)
+            {
+                sessions::bind(session, touch, evidence::DESCRIPTOR);
+            }
+            return;
+        }
+        let (read_inside, wrote_inside) = ((*received).number != (*under_way).received, (*sent).number != (*under_way).sent);
+        let touch = if writing && wrote_inside {
+            sent
+        } else if read_inside {
+            received
+        } else if wrote_inside {
+            sent
+        } else {
+            return;
+        };
+        (*touch).taken = 1;
+        let named = (*session).fd_plus_one;
+        if named == 0 || named == (*touch).fd.wrapping_add(1) {
+            sessions::bind(session, touch, evidence::INSIDE);
+        }
+    }
+}
+
+/// The descriptor behind a `tls.Conn`. What is read may be something else where a program wraps its connections; it counts
+/// only when it is the one that the thread used.
+#[inline(always)]
+unsafe fn go_descriptor(object: u64) -> Option<u32> {
+    unsafe {
+        let conn: u64 = read_user(object.wrapping_add(GO_CONN_DATA))?;
+        let net_fd: u64 = read_user(conn)?;
+        read_user::<u64>(net_fd.wrapping_add(GO_SYSFD)).map(|fd| fd as u32)
+    }
+}
+
+#[inline(always)]
+unsafe fn transfer(key: &CallKey, under_way: *mut Call, session: *mut Session, moved: u64, writing: bool) {
+    unsafe {
+        let Some(counters) = counters() else { return };
+        counters.plain_seen.events += 1;
+        counters.plain_seen.bytes += moved;
+        let at = if writing { &raw mut (*session).sent_bytes } else { &raw mut (*session).received_bytes };
+        let offset = *at;
+        *at = offset + moved;
+        let policy_ = sessions::current_policy(session);
+        if policy_ == policy::COUNTERS || policy_ == policy::OFF {
+            counters.plain_counted.events += 1;
+            counters.plain_counted.bytes += moved;
+            return;
+        }
+        let about = plain_copy::about(
+            if writing { direction::SENT } else { direction::RECEIVED },
+            (*session).evidence,
+            (*session).ring,
+        );
+        let copy = &raw mut (*under_way).copy;
+        (*copy).left = moved;
+        (*copy).wanted = plain_copy::wanted(moved, policy_);
+        (*copy).offset = offset;
+        (*copy).time_ns = helpers::bpf_ktime_get_ns();
+        (*copy).session = (*session).number;
+        (*copy).connection = (*session).connection;
+        (*copy).lost = 0;
+        (*copy).about = about;
+        plain_copy::all(key);
+        let count = match (*copy).lost {
+            0 => &mut counters.plain_copied,
+            plain_copy::LOST_RING_FULL => &mut counters.plain_ring_full,
+            _ => &mut counters.plain_unread,
+        };
+        count.events += 1;
+        count.bytes += moved;
+    }
+}

@@ -1,0 +1,126 @@
+//! TLS sessions: one a library's object, and the connection that it is known to use.
+
+use aya_ebpf::helpers::generated as helpers;
+use ebpf_abi::{Policy, SessionKey, evidence};
+
+use crate::evidence::Touch;
+use crate::maps::{EPOCH, NUMBERS, POLICIES, SESSIONS};
+
+/// Weak evidence for another connection that is needed to believe it.
+const OBJECTIONS_MAX: u8 = 2;
+/// Set in the number by which user space decides about a connection's plaintext.
+pub const PLAIN_BIT: u64 = 1 << 63;
+
+/// What is kept of a TLS session.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Session {
+    pub number: u64,
+    /// 0 while unknown.
+    pub connection: u64,
+    pub sent_bytes: u64,
+    pub received_bytes: u64,
+    pub policy: Policy,
+    pub epoch: u32,
+    /// Descriptor that the program named, plus one; 0 when it named none.
+    pub fd_plus_one: u32,
+    pub ring: u8,
+    pub evidence: u8,
+    pub objections: u8,
+    pub _pad: u8,
+}
+
+#[inline(always)]
+unsafe fn next_number() -> u64 {
+    match NUMBERS.get_ptr_mut(0) {
+        Some(number) => unsafe {
+            *number += 1;
+            *number << 10 | helpers::bpf_get_smp_processor_id() as u64
+        },
+        None => 0,
+    }
+}
+
+/// The session of an object, made at first use.
+#[inline(always)]
+pub unsafe fn of(key: SessionKey) -> Option<*mut Session> {
+    unsafe {
+        if let Some(session) = SESSIONS.get_ptr_mut(key) {
+            return Some(session);
+        }
+        let new = Session {
+            number: next_number(),
+            connection: 0,
+            sent_bytes: 0,
+            received_bytes: 0,
+            policy: 0,
+            epoch: 0,
+            fd_plus_one: 0,
+            ring: 0,
+            evidence: evidence::NONE,
+            objections: 0,
+            _pad: 0,
+        };
+        let _ = SESSIONS.insert(key, new, 0);
+        SESSIONS.get_ptr_mut(key)
+    }
+}
+
+/// There is evidence that the session uses the connection of this touch. A guess is never latched: better evidence for
+/// another connection wins at once, equal evidence when it repeats. A session that moves is a new one.
+#[inline(always)]
+pub unsafe fn bind(session: *mut Session, touch: *const Touch, how: u8) {
+    unsafe {
+        let session = &mut *session;
+        let connection = (*touch).connection;
+        if connection == 0 {
+            return;
+        }
+        if session.connection == connection {
+            session.objections = 0;
+            if how == evidence::FOLLOWED && session.evidence == evidence::FOLLOWED {
+                session.evidence = evidence::REPEATED;
+            } else if how > session.evidence {
+                session.evidence = how;
+            }
+            return;
+        }
+        if session.connection != 0 {
+            if how < evidence::DESCRIPTOR && session.evidence >= evidence::DESCRIPTOR {
+                return;
+            }
+            if how < evidence::DESCRIPTOR {
+                session.objections += 1;
+                if session.objections < OBJECTIONS_MAX {
+                    return;
+                }
+            }
+            session.number = next_number();
+            session.sent_bytes = 0;
+            session.received_bytes = 0;
+        }
+        session.connection = connection;
+        session.ring = (*touch).ring;
+        session.evidence = how;
+        session.objections = 0;
+        session.policy = 0;
+        session.epoch = 0;
+    }
+}
+
+/// Looks the policy up again when any has changed since the last time.
+#[inline(always)]
+pub unsafe fn current_policy(session: *mut Session) -> Policy {
+    unsafe {
+        let session = &mut *session;
+        if let Some(epoch) = EPOCH.get(0)
+            && *epoch != session.epoch
+        {
+            session.epoch = *epoch;
+            if let Some(decided) = POLICIES.get(session.connection | PLAIN_BIT) {
+                session.policy = *decided;
+            }
+        }
+        session.policy
+    }
+}
