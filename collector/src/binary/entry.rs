@@ -1,13 +1,14 @@
 //! Where a call's beginning is seen: the first emulated instruction that every call passes and that still has the arguments.
 //!
 //! In: where a function begins, and which of its arguments are needed. Out: a [`Spot`]. Looks no further than the first
-//! instruction that branches: what comes before it, and it itself, is on every path.
+//! instruction that branches: what comes before it, and it itself, is on every path. A branch that only leads back to the start
+//! does not count.
 
 use iced_x86::{FlowControl, InstructionInfoFactory};
 
 use super::Error;
 use super::emulated::{attachable, emulated};
-use super::graph::{Graph, Instructions};
+use super::graph::{Graph, Instructions, Next};
 use super::site::Place;
 use super::values::{Signature, State};
 
@@ -46,7 +47,12 @@ pub fn find(
             }
             why_not = "the emulated instructions that have the arguments are in a loop";
         }
-        if instruction.flow_control() != FlowControl::Next {
+        let goes_on = match instruction.flow_control() {
+            FlowControl::Next => true,
+            FlowControl::ConditionalBranch => graph.is_some_and(|g| restarts(g, instruction.near_branch_target())),
+            _ => false,
+        };
+        if !goes_on {
             break;
         }
         state.step(&instruction, signature, &mut facts);
@@ -59,6 +65,20 @@ pub fn find(
     let state = State::at_entry(signature);
     let arguments = only([0, 1, 2, 3].map(|n| state.place_of(n)), needed);
     Ok(Ok(Spot { address: entry, emulated: emulated(&code), arguments, reason: format!("at its start: {why_not}") }))
+}
+
+/// Go's functions first look whether the stack is large enough, and else jump to where it grows and the function starts again.
+fn restarts(graph: &Graph, target: u64) -> bool {
+    let mut address = target;
+    for _ in 0..INSTRUCTIONS_MAX {
+        let Some(Next::Go { next, target }) = graph.nodes.get(&address).map(|node| node.next) else { return false };
+        match (next, target) {
+            (None, Some(target)) if target == graph.entry => return true,
+            (Some(only), None) | (None, Some(only)) => address = only,
+            _ => return false,
+        }
+    }
+    false
 }
 
 /// Without the registers that carry no argument of this function.

@@ -5,9 +5,9 @@
 use super::Error;
 use super::elf::Elf;
 use super::entry;
-use super::graph::{self, Graph, Instructions};
-use super::result;
-use super::site::{Call, Kind, Moment, Place, Register, Site};
+use super::graph::{self, Graph, Instructions, NeverReturns};
+use super::result::{self, Ending};
+use super::site::{Analysis, Call, Kind, Moment, Place, Register, Site};
 use super::symbols::Symbol;
 use super::values::{Convention, Signature, Width};
 
@@ -40,22 +40,35 @@ impl Function {
             all[n] = widths[n];
             n += 1;
         }
-        let signature = Signature { convention: Convention::SystemV, widths: all };
+        let convention = match kind {
+            Kind::Go => Convention::Go,
+            Kind::OpenSsl | Kind::GnuTls | Kind::Rustls => Convention::SystemV,
+        };
+        let signature = Signature { convention, widths: all };
         Function { kind, name, call, arguments: n, signature, need }
     }
 
-    /// The inner Err says why the function cannot be probed.
-    pub fn sites(&self, elf: &Elf<'_>, symbol: &Symbol) -> Result<Result<Vec<Site>, String>, Error> {
+    /// Adds to the analysis what is found, or why nothing is. `never_returns` knows functions that end the program or panic, by
+    /// address.
+    pub fn add_sites(
+        &self,
+        elf: &Elf<'_>,
+        symbol: &Symbol,
+        never_returns: &mut NeverReturns<'_>,
+        analysis: &mut Analysis,
+    ) -> Result<(), Error> {
         let mut instructions = Instructions::new(elf);
         let size = if symbol.size == 0 { FUNCTION_BYTES_MAX } else { symbol.size.min(FUNCTION_BYTES_MAX) };
-        let graph = graph::explore(&mut instructions, symbol.address, size, &self.signature)?;
+        let graph = graph::explore(&mut instructions, symbol.address, size, &self.signature, never_returns)?;
         let followed = graph.as_ref().ok();
         let spot = match entry::find(&mut instructions, symbol.address, self.arguments, &self.signature, followed)? {
             Ok(spot) => spot,
-            Err(reason) => return Ok(Err(reason)),
+            Err(reason) => {
+                analysis.refused.push((symbol.name.clone(), reason));
+                return Ok(());
+            }
         };
-        let mut sites = vec![];
-        sites.extend(self.site(elf, symbol, spot.address, Moment::Entry).map(|site| Site {
+        analysis.sites.extend(self.site(elf, symbol, spot.address, Moment::Entry).map(|site| Site {
             emulated: spot.emulated,
             arguments: spot.arguments,
             reason: spot.reason,
@@ -63,15 +76,15 @@ impl Function {
         }));
         if let Need::Result(width) = self.need {
             match self.results(elf, &mut instructions, symbol, &graph, width)? {
-                Ok(results) => sites.extend(results),
-                Err(reason) => return Ok(Err(reason)),
+                Ok(results) => analysis.sites.extend(results),
+                Err(reason) => analysis.refused.push((symbol.name.clone(), format!("its result cannot be seen: {reason}"))),
             }
         }
-        Ok(Ok(sites))
+        Ok(())
     }
 
     /// Emulated places if they cover every return; else a return probe on an emulated place; else return instructions; else a
-    /// return probe at the start.
+    /// return probe at the start. In Go never a return probe.
     fn results(
         &self,
         elf: &Elf<'_>,
@@ -81,34 +94,40 @@ impl Function {
         width: Width,
     ) -> Result<Result<Vec<Site>, String>, Error> {
         let endings = graph.as_ref().map_err(|e| *e).and_then(|graph| result::find(graph, &self.signature, width));
-        let probe = entry::for_return_probe(instructions, symbol.address, &self.signature, graph.as_ref().ok())?;
-        let why_return_probe = match (&endings, probe) {
-            (Ok(endings), Some((_, true))) if endings.iter().any(|e| !e.emulated) => "no emulated place has every result",
-            (Err(reason), _) => reason,
-            (Ok(endings), _) => {
-                let site = |ending: &result::Ending| {
-                    self.site(elf, symbol, ending.address, Moment::Result).map(|site| Site {
-                        emulated: ending.emulated,
-                        result: ending.result,
-                        status: ending.status,
-                        reason: ending.reason.clone(),
-                        ..site
-                    })
-                };
-                return Ok(Ok(endings.iter().filter_map(site).collect()));
-            }
+        let probe = match self.signature.convention {
+            Convention::SystemV => entry::for_return_probe(instructions, symbol.address, &self.signature, graph.as_ref().ok())?,
+            Convention::Go => None,
         };
-        let Some((address, emulated)) = probe else {
-            return Ok(Err(format!("{why_return_probe}, and the kernel refuses probes on its first instruction")));
+        let (why, (address, emulated)) = match (endings, probe) {
+            (Ok(endings), Some((_, true))) if endings.iter().all(|e| e.emulated) => {
+                return Ok(Ok(self.ended(elf, symbol, endings)));
+            }
+            (Ok(_), Some((address, true))) => ("no emulated place has every result", (address, true)),
+            (Ok(endings), _) => return Ok(Ok(self.ended(elf, symbol, endings))),
+            (Err(reason), Some(probe)) => (reason, probe),
+            (Err(reason), None) => return Ok(Err(reason.to_owned())),
         };
         let site = self.site(elf, symbol, address, Moment::Result).map(|site| Site {
             emulated,
             uretprobe: true,
             result: Place::Register(Register::Rax),
-            reason: format!("return probe: {why_return_probe}"),
+            reason: format!("return probe: {why}"),
             ..site
         });
         Ok(Ok(site.into_iter().collect()))
+    }
+
+    fn ended(&self, elf: &Elf<'_>, symbol: &Symbol, endings: Vec<Ending>) -> Vec<Site> {
+        let site = |ending: Ending| {
+            self.site(elf, symbol, ending.address, Moment::Result).map(|site| Site {
+                emulated: ending.emulated,
+                result: ending.result,
+                status: ending.status,
+                reason: ending.reason,
+                ..site
+            })
+        };
+        endings.into_iter().filter_map(site).collect()
     }
 
     fn site(&self, elf: &Elf<'_>, symbol: &Symbol, address: u64, moment: Moment) -> Option<Site> {

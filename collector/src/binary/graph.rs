@@ -98,12 +98,16 @@ impl<'a> Instructions<'a> {
     }
 }
 
+/// Tells of an address whether the function there comes back.
+pub type NeverReturns<'a> = dyn FnMut(u64) -> Result<bool, Error> + 'a;
+
 /// The graph, or why there is none.
 pub fn explore(
     instructions: &mut Instructions<'_>,
     entry: u64,
     size: u64,
     signature: &Signature,
+    never_returns: &mut NeverReturns<'_>,
 ) -> Result<Result<Graph, &'static str>, Error> {
     let mut facts = InstructionInfoFactory::new();
     let mut graph = Graph { entry, nodes: BTreeMap::new() };
@@ -130,7 +134,9 @@ pub fn explore(
             graph.nodes.insert(address, node);
         }
         let Some(node) = graph.nodes.get(&address) else { continue };
+        let calls = node.instruction.flow_control() == FlowControl::Call;
         let next = match next(&graph, node, entry..entry.saturating_add(size)) {
+            Ok(Next::Go { .. }) if calls && never_returns(node.instruction.near_branch_target())? => Next::Never,
             Ok(next) => next,
             Err(reason) => return Ok(Err(reason)),
         };

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use iced_x86::{FlowControl, InstructionInfoFactory, Mnemonic, OpKind};
+use iced_x86::{Code, FlowControl, InstructionInfoFactory, Mnemonic, OpKind};
 
 use super::emulated::{attachable, emulated};
 use super::graph::{Graph, Next, Node};
@@ -223,25 +223,35 @@ impl<'a> Results<'a> {
 
     /// The instruction makes the value that will be returned, and it is a constant of 0 or less.
     fn settles_for_nothing(&self, node: &Node) -> bool {
-        let Some(Knowledge::In(Holder::Register(register))) = self.after(node) else { return false };
         let instruction = &node.instruction;
-        if instruction.op0_kind() != OpKind::Register || general(instruction.op0_register()) != Some(register) {
-            return false;
-        }
-        let clears = instruction.op1_kind() == OpKind::Register && instruction.op0_register() == instruction.op1_register();
-        let whole = instruction.op0_register().is_gpr32() || instruction.op0_register().is_gpr64();
         let immediate = instruction.try_immediate(1).ok();
-        whole
-            && match instruction.mnemonic() {
-                Mnemonic::Xor | Mnemonic::Sub => clears,
-                // `mov r64, imm` and `mov r32, imm`: the low half is what a 32-bit result is
-                Mnemonic::Mov => immediate.is_some_and(|value| match self.width {
-                    Width::Bits32 => value as i32 <= 0,
-                    Width::Bits64 => value as i64 <= 0,
-                }),
-                Mnemonic::Or => immediate == Some(u64::MAX),
-                _ => false,
+        let nothing = immediate.is_some_and(|value| match self.width {
+            Width::Bits32 => value as i32 <= 0,
+            Width::Bits64 => value as i64 <= 0,
+        });
+        match self.after(node) {
+            Some(Knowledge::In(Holder::Register(register))) => {
+                let into = instruction.op0_register();
+                let whole = into.is_gpr32() || into.is_gpr64();
+                whole
+                    && general(into) == Some(register)
+                    && match instruction.mnemonic() {
+                        Mnemonic::Xor | Mnemonic::Sub => {
+                            instruction.op1_kind() == OpKind::Register && into == instruction.op1_register()
+                        }
+                        // a 32-bit move makes a large number of what looks negative
+                        Mnemonic::Mov => nothing || immediate == Some(0),
+                        Mnemonic::Or => immediate == Some(u64::MAX),
+                        _ => false,
+                    }
             }
+            Some(Knowledge::In(Holder::Slot(position))) => {
+                let whole = matches!(instruction.code(), Code::Mov_rm64_imm32)
+                    || (instruction.code() == Code::Mov_rm32_imm32 && self.width == Width::Bits32);
+                whole && nothing && node.state.frame_position(instruction) == Some(position)
+            }
+            _ => false,
+        }
     }
 
     /// Without those that are not needed, the expensive first.
