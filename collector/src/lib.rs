@@ -5,6 +5,7 @@
 //! Knows no SQL.
 
 pub mod batch;
+pub mod binary;
 pub mod connect;
 pub mod discover;
 pub mod kernel;

@@ -1,0 +1,150 @@
+//! One function of a C library: from its name and place to its sites.
+//!
+//! In: the function's signature, its address and size. Out: its [`Site`]s, or why it has none.
+
+use super::Error;
+use super::elf::Elf;
+use super::entry;
+use super::graph::{self, Graph, Instructions, NeverReturns};
+use super::result::{self, Ending};
+use super::site::{Analysis, Call, Kind, Moment, Place, Register, Site};
+use super::symbols::Symbol;
+use super::values::{Convention, Signature, Width};
+
+/// Longer functions are not followed; a symbol without a size is given this.
+const FUNCTION_BYTES_MAX: u64 = 64 << 10;
+
+/// What of the call is wanted.
+#[derive(Debug, Clone, Copy)]
+pub enum Need {
+    Entry,
+    Result(Width),
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Function {
+    pub kind: Kind,
+    pub name: &'static str,
+    pub call: Call,
+    arguments: usize,
+    signature: Signature,
+    need: Need,
+}
+
+impl Function {
+    /// Of at most four arguments, of which each is needed.
+    pub const fn new(kind: Kind, name: &'static str, call: Call, widths: &[Width], need: Need) -> Function {
+        let mut all = [Width::Bits64; 4];
+        let mut n = 0;
+        while n < widths.len() && n < all.len() {
+            all[n] = widths[n];
+            n += 1;
+        }
+        let convention = match kind {
+            Kind::Go => Convention::Go,
+            Kind::OpenSsl | Kind::GnuTls | Kind::Rustls => Convention::SystemV,
+        };
+        let signature = Signature { convention, widths: all };
+        Function { kind, name, call, arguments: n, signature, need }
+    }
+
+    /// Adds to the analysis what is found, or why nothing is. `never_returns` knows functions that end the program or panic, by
+    /// address.
+    pub fn add_sites(
+        &self,
+        elf: &Elf<'_>,
+        symbol: &Symbol,
+        never_returns: &mut NeverReturns<'_>,
+        analysis: &mut Analysis,
+    ) -> Result<(), Error> {
+        let mut instructions = Instructions::new(elf);
+        let size = if symbol.size == 0 { FUNCTION_BYTES_MAX } else { symbol.size.min(FUNCTION_BYTES_MAX) };
+        let graph = graph::explore(&mut instructions, symbol.address, size, &self.signature, never_returns)?;
+        let followed = graph.as_ref().ok();
+        let spot = match entry::find(&mut instructions, symbol.address, self.arguments, &self.signature, followed)? {
+            Ok(spot) => spot,
+            Err(reason) => {
+                analysis.refused.push((symbol.name.clone(), reason));
+                return Ok(());
+            }
+        };
+        analysis.sites.extend(self.site(elf, symbol, spot.address, Moment::Entry).map(|site| Site {
+            emulated: spot.emulated,
+            arguments: spot.arguments,
+            reason: spot.reason,
+            ..site
+        }));
+        if let Need::Result(width) = self.need {
+            match self.results(elf, &mut instructions, symbol, &graph, width)? {
+                Ok(results) => analysis.sites.extend(results),
+                Err(reason) => analysis.refused.push((symbol.name.clone(), format!("its result cannot be seen: {reason}"))),
+            }
+        }
+        Ok(())
+    }
+
+    /// Emulated places if they cover every return; else a return probe on an emulated place; else return instructions; else a
+    /// return probe at the start. In Go never a return probe.
+    fn results(
+        &self,
+        elf: &Elf<'_>,
+        instructions: &mut Instructions<'_>,
+        symbol: &Symbol,
+        graph: &Result<Graph, &'static str>,
+        width: Width,
+    ) -> Result<Result<Vec<Site>, String>, Error> {
+        let endings = graph.as_ref().map_err(|e| *e).and_then(|graph| result::find(graph, &self.signature, width));
+        let probe = match self.signature.convention {
+            Convention::SystemV => entry::for_return_probe(instructions, symbol.address, &self.signature, graph.as_ref().ok())?,
+            Convention::Go => None,
+        };
+        let (why, (address, emulated)) = match (endings, probe) {
+            (Ok(endings), Some((_, true))) if endings.iter().all(|e| e.emulated) => {
+                return Ok(Ok(self.ended(elf, symbol, endings)));
+            }
+            (Ok(_), Some((address, true))) => ("no emulated place has every result", (address, true)),
+            (Ok(endings), _) => return Ok(Ok(self.ended(elf, symbol, endings))),
+            (Err(reason), Some(probe)) => (reason, probe),
+            (Err(reason), None) => return Ok(Err(reason.to_owned())),
+        };
+        let site = self.site(elf, symbol, address, Moment::Result).map(|site| Site {
+            emulated,
+            uretprobe: true,
+            result: Place::Register(Register::Rax),
+            reason: format!("return probe: {why}"),
+            ..site
+        });
+        Ok(Ok(site.into_iter().collect()))
+    }
+
+    fn ended(&self, elf: &Elf<'_>, symbol: &Symbol, endings: Vec<Ending>) -> Vec<Site> {
+        let site = |ending: Ending| {
+            self.site(elf, symbol, ending.address, Moment::Result).map(|site| Site {
+                emulated: ending.emulated,
+                result: ending.result,
+                status: ending.status,
+                reason: ending.reason,
+                ..site
+            })
+        };
+        endings.into_iter().filter_map(site).collect()
+    }
+
+    fn site(&self, elf: &Elf<'_>, symbol: &Symbol, address: u64, moment: Moment) -> Option<Site> {
+        let (offset, _) = elf.locate_code(address)?;
+        Some(Site {
+            kind: self.kind,
+            call: self.call,
+            symbol: symbol.name.clone(),
+            offset,
+            address,
+            moment,
+            emulated: false,
+            uretprobe: false,
+            arguments: [Place::Unknown; 4],
+            result: Place::Unknown,
+            status: Place::Unknown,
+            reason: String::new(),
+        })
+    }
+}

@@ -1,0 +1,44 @@
+//! Programs and libraries on disk: which TLS library a file holds, and where its functions can be probed.
+//!
+//! In: an open file. Out: an [`Analysis`]: places ([`Site`]) of which each says what is known there and what a probe on it
+//! costs. Reads in pieces, with bounded memory, and never maps. Only x86-64; a file for another processor holds nothing here.
+//! Attaches nothing, and knows no process.
+
+mod c_library;
+mod elf;
+mod emulated;
+mod entry;
+mod function;
+mod gnutls;
+mod go;
+mod graph;
+mod openssl;
+mod pclntab;
+mod result;
+mod site;
+mod symbols;
+mod values;
+
+use std::fs::File;
+use std::io;
+
+pub use site::{Analysis, Call, Confidence, Kind, Moment, Place, Register, Site};
+
+use elf::Elf;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("cannot read the file: {0}")]
+    Read(#[from] io::Error),
+    #[error("the file is damaged: {0}")]
+    Damaged(&'static str),
+}
+
+/// None: the file holds no library of interest, or is no program for this processor.
+pub fn analyse(file: &File) -> Result<Option<Analysis>, Error> {
+    let Some(elf) = Elf::read(file)? else { return Ok(None) };
+    match go::analyse(&elf)? {
+        Some(analysis) => Ok(Some(analysis)),
+        None => c_library::analyse(&elf),
+    }
+}

@@ -1,0 +1,137 @@
+//! What an analysis tells: the library that a file holds, and where its functions can be probed.
+
+/// The library whose functions a site belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// OpenSSL 1.1 and 3.x, BoringSSL, LibreSSL: the same names and arguments.
+    OpenSsl,
+    GnuTls,
+    Go,
+    Rustls,
+}
+
+/// What the function does, whatever its library calls it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Call {
+    Read,
+    Write,
+    /// The number of bytes comes back through the fourth argument, the result is 1 or 0.
+    ReadEx,
+    WriteEx,
+    /// Reads without consuming: its bytes come again.
+    Peek,
+    PeekEx,
+    Handshake,
+    Connect,
+    Accept,
+    SetFd,
+    SetReadFd,
+    SetWriteFd,
+    SetBio,
+    /// GnuTLS: one value for both directions; by default the descriptor itself.
+    SetTransport,
+    /// GnuTLS: a value for reading, a value for writing.
+    SetTransports,
+    /// GnuTLS: the descriptors for reading and for writing.
+    SetFds,
+    Free,
+    Close,
+}
+
+/// A general register. `pt_regs_offset` is where the kernel keeps it while a probe runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Register {
+    R15,
+    R14,
+    R13,
+    R12,
+    Rbp,
+    Rbx,
+    R11,
+    R10,
+    R9,
+    R8,
+    Rax,
+    Rcx,
+    Rdx,
+    Rsi,
+    Rdi,
+    Rsp,
+}
+
+impl Register {
+    /// In bytes, in the x86-64 `struct pt_regs`.
+    pub fn pt_regs_offset(self) -> u16 {
+        match self {
+            // after rdi come orig_ax, ip, cs and flags
+            Register::Rsp => 152,
+            other => other as u16 * 8,
+        }
+    }
+}
+
+/// Where a value is when the probe fires, before the probed instruction runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Place {
+    Register(Register),
+    /// Bytes from rsp.
+    Stack(i32),
+    Unknown,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Moment {
+    /// The call begins: its arguments are known. May fire twice for one call (Go restarts a function after growing its stack):
+    /// the second time tells the same.
+    Entry,
+    /// The call ends: its result is known.
+    Result,
+}
+
+/// One place to put a probe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Site {
+    pub kind: Kind,
+    pub call: Call,
+    pub symbol: String,
+    /// In the file, in bytes: what the kernel wants.
+    pub offset: u64,
+    /// As linked.
+    pub address: u64,
+    pub moment: Moment,
+    /// The kernel emulates the instruction instead of stepping through it: ten times cheaper.
+    pub emulated: bool,
+    /// Attach as a return probe; `result` is then the place after the return.
+    pub uretprobe: bool,
+    /// Of an Entry; a 32-bit argument is the low half of its place.
+    pub arguments: [Place; 4],
+    /// Of a Result; a 32-bit result is the low half of its place.
+    pub result: Place,
+    /// When known: the call's result is `result` only if this 32-bit value is above 0, else it is this value.
+    pub status: Place,
+    /// Why here, and how it is known.
+    pub reason: String,
+}
+
+/// How sure it is that the functions are what their names say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Confidence {
+    /// Named by the dynamic symbol table, which the loader itself uses.
+    Exported,
+    /// Named by a symbol table or function table that is for debuggers.
+    Symbol,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Analysis {
+    pub kind: Kind,
+    /// GNU build id in hexadecimal.
+    pub build_id: Option<String>,
+    /// As the file tells: 'go1.26.1', 'OPENSSL_3.0.0', 'BoringSSL'.
+    pub version: Option<String>,
+    pub sites: Vec<Site>,
+    /// Functions that are there but cannot be probed, and why.
+    pub refused: Vec<(String, String)>,
+    pub confidence: Confidence,
+}
