@@ -135,6 +135,8 @@ impl Capture {
         let rings = (cpus() / CPUS_A_RING).next_power_of_two().clamp(1, RINGS_MAX);
         let (own_pid, mask) = (std::process::id(), rings as u32 - 1);
         let mut loader = EbpfLoader::new();
+        // aya has no type for task storage, which only the programs use
+        loader.allow_unsupported_maps();
         loader.btf(Some(&btf)).override_global("OWN_PID", &own_pid, true).override_global("RING_MASK", &mask, true);
         for (name, offset) in &offsets {
             loader.override_global(name, offset, true);
