@@ -122,6 +122,7 @@ impl Function {
             self.site(elf, symbol, ending.address, Moment::Result).map(|site| Site {
                 emulated: ending.emulated,
                 result: ending.result,
+                plus: ending.plus,
                 status: ending.status,
                 reason: ending.reason,
                 ..site
@@ -143,6 +144,7 @@ impl Function {
             uretprobe: false,
             arguments: [Place::Unknown; 4],
             result: Place::Unknown,
+            plus: Place::Unknown,
             status: Place::Unknown,
             reason: String::new(),
         })

@@ -21,6 +21,7 @@ pub struct Ending {
     pub address: u64,
     pub emulated: bool,
     pub result: Place,
+    pub plus: Place,
     pub status: Place,
     pub reason: String,
 }
@@ -39,6 +40,8 @@ type Held = Option<Knowledge>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Knowledge {
     In(Holder),
+    /// The sum of both: they are added on the way.
+    Sum(Holder, Holder),
     /// Not yet there, or in different places depending on the way.
     Nowhere,
 }
@@ -89,10 +92,20 @@ impl<'a> Results<'a> {
             Next::Return => Some(Knowledge::In(Holder::Register(Register::Rax))),
             Next::TailCall => Some(Knowledge::Nowhere),
             Next::Never => None,
-            Next::Go { .. } => match self.after(node)? {
-                Knowledge::Nowhere => Some(Knowledge::Nowhere),
-                Knowledge::In(holder) => Some(self.origin(node, holder, facts).map_or(Knowledge::Nowhere, Knowledge::In)),
-            },
+            Next::Go { .. } => {
+                let known = match self.after(node)? {
+                    Knowledge::Nowhere => None,
+                    Knowledge::In(holder) => match added(node, holder, self.width) {
+                        Some(added) => Some(Knowledge::Sum(holder, added)),
+                        None => self.origin(node, holder, facts).map(Knowledge::In),
+                    },
+                    Knowledge::Sum(one, other) => {
+                        let both = (self.origin(node, one, facts), self.origin(node, other, facts));
+                        both.0.zip(both.1).map(|(one, other)| Knowledge::Sum(one, other))
+                    }
+                };
+                Some(known.unwrap_or(Knowledge::Nowhere))
+            }
         }
     }
 
@@ -155,16 +168,19 @@ impl<'a> Results<'a> {
         for (address, node) in self.graph.nodes.iter().filter(|(_, node)| emulated(node.code())) {
             let held = self.held.get(address).copied().flatten();
             let known = match held {
-                Some(Knowledge::In(holder)) => place(node, holder).map(|result| (result, Place::Unknown)),
-                Some(Knowledge::Nowhere) => self.guarded(node),
+                Some(Knowledge::In(holder)) => place(node, holder).map(|result| (result, Place::Unknown, Place::Unknown)),
+                Some(Knowledge::Sum(one, other)) => {
+                    place(node, one).zip(place(node, other)).map(|(result, plus)| (result, plus, Place::Unknown))
+                }
+                Some(Knowledge::Nowhere) => self.guarded(node).map(|(result, status)| (result, Place::Unknown, status)),
                 None => None,
             };
-            if let Some((result, status)) = known.filter(|_| !self.graph.repeats(*address)) {
+            if let Some((result, plus, status)) = known.filter(|_| !self.graph.repeats(*address)) {
                 let reason = match status {
                     Place::Unknown => "emulated, the value that will be returned followed back to here",
                     _ => "emulated, decides between the status and the value that will be returned",
                 };
-                endings.push(Ending { address: *address, emulated: true, result, status, reason: reason.to_owned() });
+                endings.push(Ending { address: *address, emulated: true, result, plus, status, reason: reason.to_owned() });
             }
         }
         endings
@@ -196,6 +212,7 @@ impl<'a> Results<'a> {
             address: *address,
             emulated: false,
             result: Place::Register(Register::Rax),
+            plus: Place::Unknown,
             status: Place::Unknown,
             reason: "the return instruction: nothing emulated before it has the result".to_owned(),
         };
@@ -279,6 +296,22 @@ fn place(node: &Node, holder: Holder) -> Option<Place> {
     match holder {
         Holder::Register(register) => Some(Place::Register(register)),
         Holder::Slot(position) => Some(Place::Stack(position.checked_sub(node.state.depth()?)?)),
+    }
+}
+
+/// What the instruction adds to the holder, of the result's whole width.
+fn added(node: &Node, holder: Holder, width: Width) -> Option<Holder> {
+    let instruction = &node.instruction;
+    let into = instruction.op0_register();
+    let whole = if width == Width::Bits64 { into.is_gpr64() } else { into.is_gpr32() };
+    let adds = instruction.mnemonic() == Mnemonic::Add && instruction.op0_kind() == OpKind::Register && whole;
+    if !adds || !holder_is(holder, general(into)) {
+        return None;
+    }
+    match instruction.op1_kind() {
+        OpKind::Register => general(instruction.op1_register()).map(Holder::Register),
+        OpKind::Memory => node.state.frame_position(instruction).map(Holder::Slot),
+        _ => None,
     }
 }
 

@@ -108,6 +108,8 @@ pub struct Site {
     pub arguments: [Place; 4],
     /// Of a Result; a 32-bit result is the low half of its place.
     pub result: Place,
+    /// When known: to be added to `result`.
+    pub plus: Place,
     /// When known: the call's result is `result` only if this 32-bit value is above 0, else it is this value.
     pub status: Place,
     /// Why here, and how it is known.
