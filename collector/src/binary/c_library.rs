@@ -27,7 +27,7 @@ pub fn analyse(elf: &Elf<'_>) -> Result<Option<Analysis>, Error> {
             Analysis { kind, build_id: elf.build_id(), version: None, sites: vec![], refused: vec![], confidence };
         for symbol in &symbols {
             for function in functions.iter().filter(|f| f.name == symbol.name) {
-                function.add_sites(elf, symbol, &mut |_| Ok(false), &mut analysis)?;
+                function.add_sites(elf, symbol, &symbols, &mut |_| Ok(false), &mut analysis)?;
             }
         }
         return Ok(Some(analysis));

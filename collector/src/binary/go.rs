@@ -45,7 +45,7 @@ pub fn analyse(elf: &Elf<'_>) -> Result<Option<Analysis>, Error> {
             continue;
         }
         let mut panics = |address| Ok(table.name_of(address)?.is_some_and(|name| never_returns(&name)));
-        function.add_sites(elf, symbol, &mut panics, &mut analysis)?;
+        function.add_sites(elf, symbol, &symbols, &mut panics, &mut analysis)?;
     }
     Ok(Some(analysis))
 }

@@ -20,10 +20,19 @@ const ROUNDS_MAX: usize = 64;
 pub struct Ending {
     pub address: u64,
     pub emulated: bool,
+    pub uretprobe: bool,
     pub result: Place,
     pub plus: Place,
     pub status: Place,
     pub reason: String,
+}
+
+impl Ending {
+    fn behind(address: u64, emulated: bool, uretprobe: bool, reason: &str) -> Ending {
+        let result = Place::Register(Register::Rax);
+        let (plus, status) = (Place::Unknown, Place::Unknown);
+        Ending { address, emulated, uretprobe, result, plus, status, reason: reason.to_owned() }
+    }
 }
 
 /// What holds the value that will be returned.
@@ -56,12 +65,16 @@ pub struct Results<'a> {
     escaped: BTreeSet<i32>,
 }
 
-/// The endings that cover every return: emulated ones alone if they can, else with return instructions. Err: why not.
+/// The endings that cover every return: emulated ones alone if they can, else with return instructions, and with return probes on
+/// jumps to functions that return in this one's place (the return address is on top of the stack there). Err: why not.
 pub fn find(graph: &Graph, signature: &Signature, width: Width) -> Result<Vec<Ending>, &'static str> {
     let results = Results::new(graph, *signature, width)?;
     let mut endings = results.emulated_endings();
     if !results.covered(&endings) {
         endings.extend(results.returns());
+        if signature.convention == Convention::SystemV {
+            endings.extend(results.tail_calls());
+        }
         if !results.covered(&endings) {
             return Err("it ends in a jump to another function, which returns for it");
         }
@@ -180,7 +193,15 @@ impl<'a> Results<'a> {
                     Place::Unknown => "emulated, the value that will be returned followed back to here",
                     _ => "emulated, decides between the status and the value that will be returned",
                 };
-                endings.push(Ending { address: *address, emulated: true, result, plus, status, reason: reason.to_owned() });
+                endings.push(Ending {
+                    address: *address,
+                    emulated: true,
+                    uretprobe: false,
+                    result,
+                    plus,
+                    status,
+                    reason: reason.to_owned(),
+                });
             }
         }
         endings
@@ -208,15 +229,14 @@ impl<'a> Results<'a> {
 
     fn returns(&self) -> Vec<Ending> {
         let returns = self.graph.nodes.iter().filter(|(_, n)| n.next == Next::Return && attachable(n.code()));
-        let ending = |(address, _): (&u64, &Node)| Ending {
-            address: *address,
-            emulated: false,
-            result: Place::Register(Register::Rax),
-            plus: Place::Unknown,
-            status: Place::Unknown,
-            reason: "the return instruction: nothing emulated before it has the result".to_owned(),
-        };
-        returns.map(ending).collect()
+        let why = "the return instruction: nothing emulated before it has the result";
+        returns.map(|(address, _)| Ending::behind(*address, false, false, why)).collect()
+    }
+
+    fn tail_calls(&self) -> Vec<Ending> {
+        let jumps = self.graph.nodes.iter().filter(|(_, n)| n.next == Next::TailCall && emulated(n.code()));
+        let why = "return probe: where it jumps to a function that returns for it";
+        jumps.map(|(address, _)| Ending::behind(*address, true, true, why)).collect()
     }
 
     /// Does every path to a return that may have a result pass one of them?
@@ -274,10 +294,11 @@ impl<'a> Results<'a> {
     /// Without those that are not needed, the expensive first.
     fn fewest(&self, mut endings: Vec<Ending>) -> Vec<Ending> {
         // one alone is best, and the later it is the surer
-        if let Some(alone) = endings.iter().rev().find(|e| e.emulated && self.covered(std::slice::from_ref(*e))) {
+        if let Some(alone) = endings.iter().rev().find(|e| e.emulated && !e.uretprobe && self.covered(std::slice::from_ref(*e)))
+        {
             return vec![alone.clone()];
         }
-        endings.sort_by_key(|e| (e.emulated, e.address));
+        endings.sort_by_key(|e| (e.emulated, !e.uretprobe, e.address));
         let mut at = 0;
         while at < endings.len() {
             let without = endings.iter().enumerate().filter(|(n, _)| *n != at).map(|(_, e)| e.clone()).collect::<Vec<_>>();
