@@ -15,6 +15,7 @@ mod graph;
 mod openssl;
 mod pclntab;
 mod result;
+mod rustls;
 mod site;
 mod symbols;
 mod values;
@@ -34,11 +35,14 @@ pub enum Error {
     Damaged(&'static str),
 }
 
-/// None: the file holds no library of interest, or is no program for this processor.
+/// None: the file holds no library of interest, or is no program for this processor. Of a program with several the first is the
+/// analysis, and the others' sites are added to it.
 pub fn analyse(file: &File) -> Result<Option<Analysis>, Error> {
     let Some(elf) = Elf::read(file)? else { return Ok(None) };
-    match go::analyse(&elf)? {
-        Some(analysis) => Ok(Some(analysis)),
-        None => c_library::analyse(&elf),
-    }
+    let found = [go::analyse(&elf)?, c_library::analyse(&elf)?, rustls::analyse(&elf)?];
+    Ok(found.into_iter().flatten().reduce(|mut all, other| {
+        all.sites.extend(other.sites);
+        all.refused.extend(other.refused);
+        all
+    }))
 }

@@ -34,6 +34,13 @@ pub enum Call {
     SetTransports,
     /// GnuTLS: the descriptors for reading and for writing.
     SetFds,
+    /// rustls: a record's plaintext has come, whole; there is no Result. Behind the second argument are three words of 8 bytes:
+    /// a capacity or mark, the data's address, its length.
+    Received,
+    /// rustls: plaintext is given to send. Behind the second argument are four words: 0, address, length; or, when the first is
+    /// not 0, the address of a list of (address, length), how many, and from which byte to which of them all. Result: how many
+    /// bytes were taken.
+    Send,
     Free,
     Close,
 }
