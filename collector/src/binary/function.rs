@@ -33,6 +33,16 @@ pub struct Function {
     forwards_to: Option<&'static str>,
 }
 
+/// Where a function is looked at.
+#[derive(Clone, Copy)]
+pub struct Within<'a> {
+    pub elf: &'a Elf<'a>,
+    /// The functions that are probed beside it.
+    pub others: &'a [Symbol],
+    /// May return addresses be replaced?
+    pub return_probes: bool,
+}
+
 impl Function {
     /// Of at most four arguments, of which each is needed.
     pub const fn new(kind: Kind, name: &'static str, call: Call, widths: &[Width], need: Need) -> Function {
@@ -54,17 +64,16 @@ impl Function {
         Function { forwards_to: Some(name), ..self }
     }
 
-    /// Adds to the analysis what is found, or why nothing is. `others` are the functions that
-    /// are probed beside it; `never_returns` knows functions that end the program or panic, by
+    /// Adds to the analysis what is found, or why nothing is. `never_returns` knows functions that end the program or panic, by
     /// address.
     pub fn add_sites(
         &self,
-        elf: &Elf<'_>,
+        within: &Within<'_>,
         symbol: &Symbol,
-        others: &[Symbol],
         never_returns: &mut NeverReturns<'_>,
         analysis: &mut Analysis,
     ) -> Result<(), Error> {
+        let Within { elf, others, .. } = *within;
         let mut instructions = Instructions::new(elf);
         let size = if symbol.size == 0 { FUNCTION_BYTES_MAX } else { symbol.size.min(FUNCTION_BYTES_MAX) };
         let mut explore =
@@ -94,7 +103,7 @@ impl Function {
             ..site
         }));
         if let Need::Result(width) = self.need {
-            match self.results(elf, &mut instructions, symbol, (&graph, longer.as_ref()), width)? {
+            match self.results(within, &mut instructions, symbol, (&graph, longer.as_ref()), width)? {
                 Ok(results) => analysis.sites.extend(results),
                 Err(reason) => analysis.refused.push((symbol.name.clone(), format!("its result cannot be seen: {reason}"))),
             }
@@ -106,13 +115,15 @@ impl Function {
     /// return probe at the start. In Go never a return probe.
     fn results(
         &self,
-        elf: &Elf<'_>,
+        within: &Within<'_>,
         instructions: &mut Instructions<'_>,
         symbol: &Symbol,
         (graph, longer): (&Result<Graph, &'static str>, Option<&Graph>),
         width: Width,
     ) -> Result<Result<Vec<Site>, String>, Error> {
-        let find = |graph: &Graph| result::find(graph, &self.signature, width);
+        let elf = within.elf;
+        let return_probes = within.return_probes && self.signature.convention == Convention::SystemV;
+        let find = |graph: &Graph| result::find(graph, &self.signature, width, return_probes);
         let all_emulated = |endings: &Vec<Ending>| endings.iter().all(|e| e.emulated && !e.uretprobe);
         let mut endings = graph.as_ref().map_err(|e| *e).and_then(find);
         if !endings.as_ref().is_ok_and(all_emulated)
@@ -121,9 +132,9 @@ impl Function {
         {
             endings = Ok(further);
         }
-        let probe = match self.signature.convention {
-            Convention::SystemV => entry::for_return_probe(instructions, symbol.address, &self.signature, graph.as_ref().ok())?,
-            Convention::Go => None,
+        let probe = match return_probes {
+            true => entry::for_return_probe(instructions, symbol.address, &self.signature, graph.as_ref().ok())?,
+            false => None,
         };
         let (why, (address, emulated)) = match (endings, probe) {
             (Ok(endings), Some((_, true))) if all_emulated(&endings) => {

@@ -51,6 +51,9 @@ impl<'a> Pclntab<'a> {
         if let Some(section) = named {
             return Pclntab::read(elf, section.offset, section.size);
         }
+        if elf.section(".go.buildinfo").is_none() && elf.section(".note.go.buildid").is_none() {
+            return Ok(None);
+        }
         // position-independent programs of other linkers keep it in a section for all read-only data
         let places = [".data.rel.ro", ".rodata"];
         for section in elf.sections.iter().filter(|s| places.contains(&s.name.as_str())) {

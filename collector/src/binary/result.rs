@@ -67,12 +67,12 @@ pub struct Results<'a> {
 
 /// The endings that cover every return: emulated ones alone if they can, else with return instructions, and with return probes on
 /// jumps to functions that return in this one's place (the return address is on top of the stack there). Err: why not.
-pub fn find(graph: &Graph, signature: &Signature, width: Width) -> Result<Vec<Ending>, &'static str> {
+pub fn find(graph: &Graph, signature: &Signature, width: Width, return_probes: bool) -> Result<Vec<Ending>, &'static str> {
     let results = Results::new(graph, *signature, width)?;
     let mut endings = results.emulated_endings();
     if !results.covered(&endings) {
         endings.extend(results.returns());
-        if signature.convention == Convention::SystemV {
+        if return_probes {
             endings.extend(results.tail_calls());
         }
         if !results.covered(&endings) {

@@ -8,7 +8,7 @@
 
 use super::Error;
 use super::elf::{Elf, PIECE_BYTES};
-use super::function::{Function, Need};
+use super::function::{Function, Need, Within};
 use super::site::{Analysis, Call, Confidence, Kind};
 use super::symbols::{self, Wanted};
 use super::values::Width::Bits64;
@@ -17,7 +17,8 @@ const KIND: Kind = Kind::Rustls;
 /// Read-only data that is searched for the version.
 const DATA_BYTES_MAX: u64 = 64 << 20;
 const COMMENT_BYTES_MAX: u64 = 4096;
-const VERSION_BYTES_MAX: usize = 24;
+/// From the crate's name in a path to behind its version.
+const PATH_BYTES_MAX: usize = 40;
 
 /// A function's last word, as mangled, and what it is. Of the functions that write, the first that is there is enough.
 const FUNCTIONS: [(&str, Function); 3] = [
@@ -37,7 +38,7 @@ const FUNCTIONS: [(&str, Function); 3] = [
 ];
 
 /// None: no rustls is seen in it.
-pub fn analyse(elf: &Elf<'_>) -> Result<Option<Analysis>, Error> {
+pub fn analyse(elf: &Elf<'_>, return_probes: bool) -> Result<Option<Analysis>, Error> {
     if !made_by_rustc(elf) {
         return Ok(None);
     }
@@ -50,6 +51,7 @@ pub fn analyse(elf: &Elf<'_>) -> Result<Option<Analysis>, Error> {
         return Ok(Some(analysis));
     };
     let symbols = symbols::functions(elf, table, &mut Methods)?;
+    let within = Within { elf, others: &symbols, return_probes };
     for (word, function) in &FUNCTIONS {
         let mut found = symbols.iter().filter(|symbol| is_method(symbol.name.as_bytes(), word)).peekable();
         let old = *word == "19send_some_plaintext";
@@ -57,7 +59,7 @@ pub fn analyse(elf: &Elf<'_>) -> Result<Option<Analysis>, Error> {
             analysis.refused.push((function.name.to_owned(), "inlined, or of another version".to_owned()));
         }
         for symbol in found {
-            function.add_sites(elf, symbol, &symbols, &mut |_| Ok(false), &mut analysis)?;
+            function.add_sites(&within, symbol, &mut |_| Ok(false), &mut analysis)?;
         }
     }
     Ok(Some(analysis))
@@ -95,25 +97,33 @@ fn made_by_rustc(elf: &Elf<'_>) -> bool {
 
 /// '0.23.1', from the paths of its sources that panics would name. None: there are none.
 fn version(elf: &Elf<'_>) -> Result<Option<String>, Error> {
-    const PATH: &[u8] = b"/rustls-0.";
     let Some(data) = elf.section(".rodata") else { return Ok(None) };
     let size = data.size.min(DATA_BYTES_MAX);
     let mut piece = vec![0; PIECE_BYTES];
     let mut position = 0;
     while position < size {
         let filled = elf.fill(data.offset + position, &mut piece)?;
-        if let Some(at) = memchr::memmem::find(&piece[..filled], PATH)
-            && let Some(path) = piece[..filled].get(at..at + VERSION_BYTES_MAX)
-        {
-            let version = path[PATH.len() - 2..].split(|b| *b == b'/').next().unwrap_or_default();
-            return Ok(Some(String::from_utf8_lossy(version).into_owned()));
+        if let Some(version) = version_in(&piece[..filled]) {
+            return Ok(Some(version));
         }
-        if filled <= VERSION_BYTES_MAX {
+        if filled <= PATH_BYTES_MAX {
             break;
         }
-        position += (filled - VERSION_BYTES_MAX) as u64;
+        position += (filled - PATH_BYTES_MAX) as u64;
     }
     Ok(None)
+}
+
+fn version_in(bytes: &[u8]) -> Option<String> {
+    const BEFORE: &[u8] = b"/rustls-";
+    const AFTER: &[u8] = b"/src/";
+    memchr::memmem::find_iter(bytes, BEFORE).find_map(|at| {
+        let rest = bytes.get(at + BEFORE.len()..)?;
+        let rest = &rest[..rest.len().min(PATH_BYTES_MAX)];
+        let version = &rest[..rest.iter().position(|b| !b.is_ascii_digit() && *b != b'.')?];
+        let whole = !version.is_empty() && rest[version.len()..].starts_with(AFTER);
+        whole.then(|| String::from_utf8_lossy(version).into_owned())
+    })
 }
 
 #[cfg(test)]
@@ -136,5 +146,13 @@ mod tests {
             "",
         ];
         assert!(!no.iter().any(|name| is_method(name.as_bytes(), "23take_received_plaintext")));
+    }
+
+    #[test]
+    fn the_version_is_in_paths_of_sources() {
+        let path = b"..io-1949cf8c6b5b557f/rustls-pki-types-1.1/src/x /rustls-0.23.46/src/conn.rs";
+        assert_eq!(version_in(path).as_deref(), Some("0.23.46"));
+        assert_eq!(version_in(b"/rustls-0.6rustls/src/"), None);
+        assert_eq!(version_in(b"/rustls-0.23"), None);
     }
 }
