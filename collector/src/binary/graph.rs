@@ -13,7 +13,7 @@ use super::values::{Signature, State};
 
 const INSTRUCTIONS_MAX: usize = 4000;
 /// Each instruction may be looked at again when more paths to it are found.
-const STEPS_MAX: usize = 40 * INSTRUCTIONS_MAX;
+const STEPS_MAX: usize = 16 * INSTRUCTIONS_MAX;
 const CODE_PIECE_BYTES: usize = 4096;
 const INSTRUCTION_BYTES_MAX: usize = 15;
 /// Where the stack protector's value is, from fs.

@@ -18,6 +18,8 @@ mod result;
 mod rustls;
 mod site;
 mod symbols;
+#[cfg(test)]
+mod tests;
 mod values;
 
 use std::fs::File;
