@@ -5,14 +5,14 @@
 
 /// Pushes of a register, one-byte nops, relative jumps and calls.
 pub fn emulated(instruction: &[u8]) -> bool {
-    match *instruction {
-        [0x50..=0x57 | 0x90] => true,
-        [0x41, 0x50..=0x57] => true,
-        [0xeb | 0x70..=0x7f, _] => true,
-        [0xe8 | 0xe9, _, _, _, _] => true,
-        [0x0f, 0x80..=0x8f, _, _, _, _] => true,
-        _ => false,
-    }
+    matches!(
+        *instruction,
+        [0x50..=0x57 | 0x90]
+            | [0x41, 0x50..=0x57]
+            | [0xeb | 0x70..=0x7f, _]
+            | [0xe8 | 0xe9, _, _, _, _]
+            | [0x0f, 0x80..=0x8f, _, _, _, _]
+    )
 }
 
 /// Segment and lock prefixes make the kernel refuse a probe (`is_prefix_bad`); so do software interrupts.

@@ -136,6 +136,14 @@ impl Function {
             true => entry::for_return_probe(instructions, symbol.address, &self.signature, graph.as_ref().ok())?,
             false => None,
         };
+        let cheap = endings.as_ref().is_ok_and(all_emulated) || probe.is_some_and(|(_, emulated)| emulated);
+        if return_probes
+            && !cheap
+            && let Ok(graph) = graph
+            && let Some(endings) = self.behind_calls(instructions, graph, width)?
+        {
+            return Ok(Ok(self.ended(elf, symbol, endings)));
+        }
         let (why, (address, emulated)) = match (endings, probe) {
             (Ok(endings), Some((_, true))) if all_emulated(&endings) => {
                 return Ok(Ok(self.ended(elf, symbol, endings)));
@@ -153,6 +161,30 @@ impl Function {
             ..site
         });
         Ok(Ok(site.into_iter().collect()))
+    }
+
+    /// Return probes in the functions that this one calls, where those are emulated. Not for the forms with a count behind a
+    /// pointer: they share what they call with the plain forms, which would pay for it.
+    fn behind_calls(
+        &self,
+        instructions: &mut Instructions<'_>,
+        graph: &Graph,
+        width: Width,
+    ) -> Result<Option<Vec<Ending>>, Error> {
+        if !matches!(self.call, Call::Read | Call::Write) {
+            return Ok(None);
+        }
+        let Some(mut endings) = result::find_behind_calls(graph, &self.signature, width) else { return Ok(None) };
+        for ending in &mut endings {
+            let Some(callee) = ending.callee else { return Ok(None) };
+            let size = FUNCTION_BYTES_MAX;
+            let inner = graph::explore(instructions, callee, size, &self.signature, &mut |_| Ok(false), TailCalls::Stop)?;
+            match entry::for_return_probe(instructions, callee, &self.signature, inner.as_ref().ok())? {
+                Some((address, true)) => ending.address = address,
+                _ => return Ok(None),
+            }
+        }
+        Ok(Some(endings))
     }
 
     fn ended(&self, elf: &Elf<'_>, symbol: &Symbol, endings: Vec<Ending>) -> Vec<Site> {

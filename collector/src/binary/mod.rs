@@ -12,6 +12,7 @@ mod function;
 mod gnutls;
 mod go;
 mod graph;
+mod holder;
 mod openssl;
 mod pclntab;
 mod result;

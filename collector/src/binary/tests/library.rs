@@ -57,6 +57,24 @@ fn with_nothing_emulated_the_return_instruction_is_left() {
 }
 
 #[test]
+fn the_function_whose_result_is_passed_on_takes_the_return_probe() {
+    // what it calls begins with a push
+    let mut code = CONDITIONAL_MOVE.to_vec();
+    code.resize(0x200, 0xc3);
+    code.extend([0x53, 0x5b, 0xc3]);
+    let (_, results) = ssl_read(&code, true);
+    assert_eq!(results.iter().map(at).collect::<Vec<_>>(), [(0x200, true, true)]);
+    assert_eq!((results[0].result, results[0].status), (Place::Stack(8), register(Register::Rax)));
+    let (_, results) = ssl_read(&code, false);
+    assert_eq!(results.iter().map(at).collect::<Vec<_>>(), [(0x1c, false, false)]);
+
+    let functions = [("SSL_read", FORWARDS), ("SSL_write", FORWARDS), ("SSL_read_ex", code.as_slice())];
+    let sites = analysed(&functions).sites;
+    let result = sites.iter().find(|s| s.call == Call::ReadEx && s.moment == Moment::Result);
+    assert!(result.is_some_and(|s| !s.uretprobe), "SSL_read would pay for it");
+}
+
+#[test]
 fn a_return_probe_goes_where_the_return_address_is_on_top() {
     let (entry, results) = ssl_read(PUSHES_FIRST, true);
     assert_eq!(at(&entry), (4, true, false));
