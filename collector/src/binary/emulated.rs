@@ -1,7 +1,8 @@
 //! Which instructions the kernel emulates when they are probed, and which it refuses.
 //!
 //! In: an instruction's bytes. The rules are those of `arch/x86/kernel/uprobes.c` (`branch_setup_xol_ops`,
-//! `push_setup_xol_ops`) as they are in every kernel from 5.10 on: later ones emulate more forms of nop, which are not counted on.
+//! `push_setup_xol_ops`) as they are in every kernel from 5.10 on: later ones emulate more forms of nop, which are not counted
+//! on.
 
 /// Pushes of a register, one-byte nops, relative jumps and calls.
 pub fn emulated(instruction: &[u8]) -> bool {

@@ -1,8 +1,8 @@
 //! Go's crypto/tls: found by Go's own function table, probed without ever touching a return address.
 //!
-//! In: an ELF file. Out: an [`Analysis`] with sites for `(*Conn).Read`, `Write` and `Close`. Go moves its stacks and checks return
-//! addresses when it does, so that a return probe would crash it: the end of a call is seen at instructions of its own. The
-//! results (n, and the error behind it) are in rax, rbx and rcx at a return instruction.
+//! In: an ELF file. Out: an [`Analysis`] with sites for `(*Conn).Read`, `Write` and `Close`. Go moves its stacks and checks
+//! return addresses when it does, so that a return probe would crash it: the end of a call is seen at instructions of its own.
+//! The results (n, and the error behind it) are in rax, rbx and rcx at a return instruction.
 
 use super::Error;
 use super::elf::Elf;

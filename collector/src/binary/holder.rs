@@ -80,7 +80,8 @@ impl Holder {
         }
     }
 
-    /// `test r, r` before it, and a conditional move into this holder, which is r: what it holds if r is above 0, else r itself.
+    /// `test r, r` before it, and a conditional move into this holder, which is r: what it holds if r is above 0, else r
+    /// itself.
     pub fn replaced_above_zero(self, graph: &Graph, node: &Node) -> Option<Holder> {
         let instruction = &node.instruction;
         let moves = instruction.mnemonic() == Mnemonic::Cmovg && instruction.op0_register().is_gpr32();

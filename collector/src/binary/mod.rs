@@ -44,8 +44,8 @@ pub fn analyse(file: &File) -> Result<Option<Analysis>, Error> {
     analysed(file, true)
 }
 
-/// The same for processes in which return probes are not safe: kernels 6.11 to 6.13 return through a system call, which a seccomp
-/// filter may punish. Dearer, and blind to what ends in jumps to other functions.
+/// The same for processes in which return probes are not safe: kernels 6.11 to 6.13 return through a system call, which a
+/// seccomp filter may punish. Dearer, and blind to what ends in jumps to other functions.
 pub fn analyse_without_return_probes(file: &File) -> Result<Option<Analysis>, Error> {
     analysed(file, false)
 }

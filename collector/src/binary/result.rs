@@ -77,8 +77,8 @@ struct Results<'a> {
     escaped: BTreeSet<i32>,
 }
 
-/// The endings that cover every return: emulated ones alone if they can, else with return instructions, and with return probes on
-/// jumps to functions that return in this one's place (the return address is on top of the stack there). Err: why not.
+/// The endings that cover every return: emulated ones alone if they can, else with return instructions, and with return probes
+/// on jumps to functions that return in this one's place (the return address is on top of the stack there). Err: why not.
 pub fn find(graph: &Graph, signature: &Signature, width: Width, return_probes: bool) -> Result<Vec<Ending>, &'static str> {
     let results = Results::new(graph, *signature, width)?;
     let mut endings = results.emulated_endings();

@@ -1,10 +1,10 @@
 //! rustls in Rust programs that have symbols.
 //!
-//! In: an ELF file. Out: an [`Analysis`] with sites where plaintext enters and leaves `CommonState`: functions that do not depend
-//! on the program's types and so exist once, whatever the program calls (`Reader::read` and its like are inlined, or passed by:
-//! tokio-rustls borrows the received chunks). Both manglings hold a path's words with their lengths, so nothing is demangled.
-//! Rust promises no layouts; those relied on are told at [`Call`]'s variants and were the same in rustls 0.23 as built by
-//! Rust 1.95.
+//! In: an ELF file. Out: an [`Analysis`] with sites where plaintext enters and leaves `CommonState`: functions that do not
+//! depend on the program's types and so exist once, whatever the program calls (`Reader::read` and its like are inlined, or
+//! passed by: tokio-rustls borrows the received chunks). Both manglings hold a path's words with their lengths, so nothing is
+//! demangled. Rust promises no layouts; those relied on are told at [`Call`]'s variants and were the same in rustls 0.23 as
+//! built by Rust 1.95.
 
 use super::Error;
 use super::elf::{Elf, PIECE_BYTES};

@@ -92,8 +92,8 @@ pub enum Moment {
     /// The call begins: its arguments are known. May fire twice for one call (Go restarts a function after growing its stack):
     /// the second time tells the same.
     Entry,
-    /// The call ends: its result is known. The place may be shared with other functions, so that it also fires for their calls: it
-    /// belongs to the last Entry of its thread (in Go: goroutine), if that is of the same [`Call`], and else to nothing.
+    /// The call ends: its result is known. The place may be shared with other functions, so that it also fires for their calls:
+    /// it belongs to the last Entry of its thread (in Go: goroutine), if that is of the same [`Call`], and else to nothing.
     Result,
 }
 

@@ -124,8 +124,8 @@ fn places(elf: &Elf<'_>, strings: &Section, wanted: &mut dyn Wanted) -> Result<V
     Ok(places)
 }
 
-/// Calls `each` with the position in the section and its bytes, piece after piece; `each` says how many it has used, and the rest
-/// comes again with what follows. A piece of which nothing was used is skipped up to its last `keep` bytes.
+/// Calls `each` with the position in the section and its bytes, piece after piece; `each` says how many it has used, and the
+/// rest comes again with what follows. A piece of which nothing was used is skipped up to its last `keep` bytes.
 fn each_piece(elf: &Elf<'_>, section: &Section, keep: usize, each: &mut dyn FnMut(u64, &[u8]) -> usize) -> Result<(), Error> {
     let mut piece = vec![0; PIECE_BYTES];
     let mut position = 0;
