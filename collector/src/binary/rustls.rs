@@ -135,7 +135,7 @@ mod tests {
         let yes = [
             "_ZN6rustls12common_state11CommonState23take_received_plaintext17h2317e2f8988941baE",
             "_ZN6rustls12common_state11CommonState23take_received_plaintext17h2317e2f8988941baE.llvm.6976461",
-            "_RNvMs4_NtCs9Tqw_6rustls12common_stateNtB5_11CommonState23take_received_plaintext",
+            "_RNvMNtCs1PVfNTLNy3A_6rustls12common_stateNtB2_11CommonState23take_received_plaintext",
         ];
         assert!(yes.iter().all(|name| is_method(name.as_bytes(), "23take_received_plaintext")));
         let no = [
