@@ -1,8 +1,8 @@
 //! Capture, reassembly, identity, batches: from the kernel's records or a capture file to rows in a [`batch::Sink`].
 //!
-//! `kernel` loads the programs and is the only folder with `unsafe`; `discover` knows processes; `connect` orders bytes and
-//! feeds the parsers; `batch` writes; `live` runs it all on this host; `replay` reads capture files through the same path.
-//! Knows no SQL.
+//! `kernel` loads the programs and is the only folder with `unsafe`; `discover` knows processes, `binary` their files;
+//! `connect` orders bytes and feeds the parsers; `batch` writes; `live` runs it all on this host; `replay` reads capture files
+//! through the same path. Knows no SQL.
 
 pub mod batch;
 pub mod binary;

@@ -17,6 +17,8 @@ use super::Error;
 
 const SECTIONS_MAX: usize = 4096;
 const SEGMENTS_MAX: usize = 256;
+/// No file and no program reaches so far; sums of a few such numbers do not overflow.
+const POSITION_MAX: u64 = 1 << 56;
 const NAMES_BYTES_MAX: u64 = 256 << 10;
 const NOTE_BYTES_MAX: u64 = 64 << 10;
 const BUILD_ID_BYTES_MAX: usize = 64;
@@ -86,7 +88,7 @@ impl<'a> Elf<'a> {
             size: h.p_filesz.get(LE),
             executable: h.p_flags.get(LE).contains(PF_X),
         };
-        Ok(loaded.map(segment).collect())
+        Ok(loaded.map(segment).filter(Segment::possible).collect())
     }
 
     fn read_sections(&self, header: &FileHeader64<LittleEndian>) -> Result<Vec<Section>, Error> {
@@ -106,7 +108,9 @@ impl<'a> Elf<'a> {
             size: h.sh_size.get(LE),
             link: h.sh_link.get(LE) as usize,
         };
-        Ok(headers.iter().map(section).collect())
+        // one that lies stays in its place, empty: others are named by number
+        let checked = |s: Section| if s.possible() { s } else { Section { offset: 0, size: 0, address: 0, ..s } };
+        Ok(headers.iter().map(section).map(checked).collect())
     }
 
     pub fn section(&self, name: &str) -> Option<&Section> {
@@ -163,7 +167,17 @@ impl<'a> Elf<'a> {
     }
 }
 
+impl Section {
+    fn possible(&self) -> bool {
+        [self.address, self.offset, self.size].iter().all(|n| *n < POSITION_MAX)
+    }
+}
+
 impl Segment {
+    fn possible(&self) -> bool {
+        [self.address, self.offset, self.size].iter().all(|n| *n < POSITION_MAX)
+    }
+
     fn locate(&self, address: u64) -> Option<(u64, u64)> {
         let inside = address.checked_sub(self.address).filter(|inside| *inside < self.size)?;
         Some((self.offset.checked_add(inside)?, self.size - inside))

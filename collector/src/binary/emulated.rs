@@ -1,18 +1,19 @@
 //! Which instructions the kernel emulates when they are probed, and which it refuses.
 //!
 //! In: an instruction's bytes. The rules are those of `arch/x86/kernel/uprobes.c` (`branch_setup_xol_ops`,
-//! `push_setup_xol_ops`) as they are in every kernel from 5.10 on: later ones emulate more forms of nop, which are not counted on.
+//! `push_setup_xol_ops`) as they are in every kernel from 5.10 on: later ones emulate more forms of nop, which are not counted
+//! on.
 
 /// Pushes of a register, one-byte nops, relative jumps and calls.
 pub fn emulated(instruction: &[u8]) -> bool {
-    match *instruction {
-        [0x50..=0x57 | 0x90] => true,
-        [0x41, 0x50..=0x57] => true,
-        [0xeb | 0x70..=0x7f, _] => true,
-        [0xe8 | 0xe9, _, _, _, _] => true,
-        [0x0f, 0x80..=0x8f, _, _, _, _] => true,
-        _ => false,
-    }
+    matches!(
+        *instruction,
+        [0x50..=0x57 | 0x90]
+            | [0x41, 0x50..=0x57]
+            | [0xeb | 0x70..=0x7f, _]
+            | [0xe8 | 0xe9, _, _, _, _]
+            | [0x0f, 0x80..=0x8f, _, _, _, _]
+    )
 }
 
 /// Segment and lock prefixes make the kernel refuse a probe (`is_prefix_bad`); so do software interrupts.

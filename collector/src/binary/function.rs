@@ -5,7 +5,7 @@
 use super::Error;
 use super::elf::Elf;
 use super::entry;
-use super::graph::{self, Graph, Instructions, NeverReturns};
+use super::graph::{self, Graph, Instructions, NeverReturns, TailCalls};
 use super::result::{self, Ending};
 use super::site::{Analysis, Call, Kind, Moment, Place, Register, Site};
 use super::symbols::Symbol;
@@ -29,6 +29,18 @@ pub struct Function {
     arguments: usize,
     signature: Signature,
     need: Need,
+    /// The function that may do all the work in this one's place.
+    forwards_to: Option<&'static str>,
+}
+
+/// Where a function is looked at.
+#[derive(Clone, Copy)]
+pub struct Within<'a> {
+    pub elf: &'a Elf<'a>,
+    /// The functions that are probed beside it.
+    pub others: &'a [Symbol],
+    /// May return addresses be replaced?
+    pub return_probes: bool,
 }
 
 impl Function {
@@ -45,21 +57,37 @@ impl Function {
             Kind::OpenSsl | Kind::GnuTls | Kind::Rustls => Convention::SystemV,
         };
         let signature = Signature { convention, widths: all };
-        Function { kind, name, call, arguments: n, signature, need }
+        Function { kind, name, call, arguments: n, signature, need, forwards_to: None }
+    }
+
+    pub const fn forwards_to(self, name: &'static str) -> Function {
+        Function { forwards_to: Some(name), ..self }
     }
 
     /// Adds to the analysis what is found, or why nothing is. `never_returns` knows functions that end the program or panic, by
     /// address.
     pub fn add_sites(
         &self,
-        elf: &Elf<'_>,
+        within: &Within<'_>,
         symbol: &Symbol,
         never_returns: &mut NeverReturns<'_>,
         analysis: &mut Analysis,
     ) -> Result<(), Error> {
+        let Within { elf, others, .. } = *within;
         let mut instructions = Instructions::new(elf);
         let size = if symbol.size == 0 { FUNCTION_BYTES_MAX } else { symbol.size.min(FUNCTION_BYTES_MAX) };
-        let graph = graph::explore(&mut instructions, symbol.address, size, &self.signature, never_returns)?;
+        let mut explore =
+            |tail_calls| graph::explore(&mut instructions, symbol.address, size, &self.signature, never_returns, tail_calls);
+        let graph = explore(TailCalls::Stop)?;
+        let forwards = graph.as_ref().is_ok_and(Graph::only_forwards);
+        if let Some(name) = self.forwards_to.filter(|name| forwards && others.iter().any(|other| other.name == *name)) {
+            analysis.refused.push((symbol.name.clone(), format!("not needed: it goes on in {name}")));
+            return Ok(());
+        }
+        let longer = match self.need {
+            Need::Result(_) if self.signature.convention == Convention::SystemV => explore(TailCalls::Follow)?.ok(),
+            _ => None,
+        };
         let followed = graph.as_ref().ok();
         let spot = match entry::find(&mut instructions, symbol.address, self.arguments, &self.signature, followed)? {
             Ok(spot) => spot,
@@ -75,7 +103,7 @@ impl Function {
             ..site
         }));
         if let Need::Result(width) = self.need {
-            match self.results(elf, &mut instructions, symbol, &graph, width)? {
+            match self.results(within, &mut instructions, symbol, (&graph, longer.as_ref()), width)? {
                 Ok(results) => analysis.sites.extend(results),
                 Err(reason) => analysis.refused.push((symbol.name.clone(), format!("its result cannot be seen: {reason}"))),
             }
@@ -87,19 +115,37 @@ impl Function {
     /// return probe at the start. In Go never a return probe.
     fn results(
         &self,
-        elf: &Elf<'_>,
+        within: &Within<'_>,
         instructions: &mut Instructions<'_>,
         symbol: &Symbol,
-        graph: &Result<Graph, &'static str>,
+        (graph, longer): (&Result<Graph, &'static str>, Option<&Graph>),
         width: Width,
     ) -> Result<Result<Vec<Site>, String>, Error> {
-        let endings = graph.as_ref().map_err(|e| *e).and_then(|graph| result::find(graph, &self.signature, width));
-        let probe = match self.signature.convention {
-            Convention::SystemV => entry::for_return_probe(instructions, symbol.address, &self.signature, graph.as_ref().ok())?,
-            Convention::Go => None,
+        let elf = within.elf;
+        let return_probes = within.return_probes && self.signature.convention == Convention::SystemV;
+        let find = |graph: &Graph| result::find(graph, &self.signature, width, return_probes);
+        let all_emulated = |endings: &Vec<Ending>| endings.iter().all(|e| e.emulated && !e.uretprobe);
+        let mut endings = graph.as_ref().map_err(|e| *e).and_then(find);
+        if !endings.as_ref().is_ok_and(all_emulated)
+            && let Some(Ok(further)) = longer.map(find)
+            && all_emulated(&further)
+        {
+            endings = Ok(further);
+        }
+        let probe = match return_probes {
+            true => entry::for_return_probe(instructions, symbol.address, &self.signature, graph.as_ref().ok())?,
+            false => None,
         };
+        let cheap = endings.as_ref().is_ok_and(all_emulated) || probe.is_some_and(|(_, emulated)| emulated);
+        if return_probes
+            && !cheap
+            && let Ok(graph) = graph
+            && let Some(endings) = self.behind_calls(instructions, graph, width)?
+        {
+            return Ok(Ok(self.ended(elf, symbol, endings)));
+        }
         let (why, (address, emulated)) = match (endings, probe) {
-            (Ok(endings), Some((_, true))) if endings.iter().all(|e| e.emulated) => {
+            (Ok(endings), Some((_, true))) if all_emulated(&endings) => {
                 return Ok(Ok(self.ended(elf, symbol, endings)));
             }
             (Ok(_), Some((address, true))) => ("no emulated place has every result", (address, true)),
@@ -117,11 +163,37 @@ impl Function {
         Ok(Ok(site.into_iter().collect()))
     }
 
+    /// Return probes in the functions that this one calls, where those are emulated. Not for the forms with a count behind a
+    /// pointer: they share what they call with the plain forms, which would pay for it.
+    fn behind_calls(
+        &self,
+        instructions: &mut Instructions<'_>,
+        graph: &Graph,
+        width: Width,
+    ) -> Result<Option<Vec<Ending>>, Error> {
+        if !matches!(self.call, Call::Read | Call::Write) {
+            return Ok(None);
+        }
+        let Some(mut endings) = result::find_behind_calls(graph, &self.signature, width) else { return Ok(None) };
+        for ending in &mut endings {
+            let Some(callee) = ending.callee else { return Ok(None) };
+            let size = FUNCTION_BYTES_MAX;
+            let inner = graph::explore(instructions, callee, size, &self.signature, &mut |_| Ok(false), TailCalls::Stop)?;
+            match entry::for_return_probe(instructions, callee, &self.signature, inner.as_ref().ok())? {
+                Some((address, true)) => ending.address = address,
+                _ => return Ok(None),
+            }
+        }
+        Ok(Some(endings))
+    }
+
     fn ended(&self, elf: &Elf<'_>, symbol: &Symbol, endings: Vec<Ending>) -> Vec<Site> {
         let site = |ending: Ending| {
             self.site(elf, symbol, ending.address, Moment::Result).map(|site| Site {
                 emulated: ending.emulated,
+                uretprobe: ending.uretprobe,
                 result: ending.result,
+                plus: ending.plus,
                 status: ending.status,
                 reason: ending.reason,
                 ..site
@@ -143,6 +215,7 @@ impl Function {
             uretprobe: false,
             arguments: [Place::Unknown; 4],
             result: Place::Unknown,
+            plus: Place::Unknown,
             status: Place::Unknown,
             reason: String::new(),
         })

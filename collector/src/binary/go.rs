@@ -1,12 +1,12 @@
 //! Go's crypto/tls: found by Go's own function table, probed without ever touching a return address.
 //!
-//! In: an ELF file. Out: an [`Analysis`] with sites for `(*Conn).Read`, `Write` and `Close`. Go moves its stacks and checks return
-//! addresses when it does, so that a return probe would crash it: the end of a call is seen at instructions of its own. The
-//! results (n, and the error behind it) are in rax, rbx and rcx at a return instruction.
+//! In: an ELF file. Out: an [`Analysis`] with sites for `(*Conn).Read`, `Write` and `Close`. Go moves its stacks and checks
+//! return addresses when it does, so that a return probe would crash it: the end of a call is seen at instructions of its own.
+//! The results (n, and the error behind it) are in rax, rbx and rcx at a return instruction.
 
 use super::Error;
 use super::elf::Elf;
-use super::function::{Function, Need};
+use super::function::{Function, Need, Within};
 use super::pclntab::Pclntab;
 use super::site::{Analysis, Call, Confidence, Kind};
 use super::values::Width::Bits64;
@@ -38,6 +38,7 @@ pub fn analyse(elf: &Elf<'_>) -> Result<Option<Analysis>, Error> {
         confidence: Confidence::Symbol,
     };
     let too_old = analysis.version.as_deref().and_then(parsed).is_some_and(|version| version < VERSION_MIN);
+    let within = Within { elf, others: &symbols, return_probes: false };
     for symbol in &symbols {
         let Some(function) = FUNCTIONS.iter().find(|f| f.name == symbol.name) else { continue };
         if too_old {
@@ -45,7 +46,7 @@ pub fn analyse(elf: &Elf<'_>) -> Result<Option<Analysis>, Error> {
             continue;
         }
         let mut panics = |address| Ok(table.name_of(address)?.is_some_and(|name| never_returns(&name)));
-        function.add_sites(elf, symbol, &mut panics, &mut analysis)?;
+        function.add_sites(&within, symbol, &mut panics, &mut analysis)?;
     }
     Ok(Some(analysis))
 }

@@ -13,7 +13,7 @@ use super::values::{Signature, State};
 
 const INSTRUCTIONS_MAX: usize = 4000;
 /// Each instruction may be looked at again when more paths to it are found.
-const STEPS_MAX: usize = 40 * INSTRUCTIONS_MAX;
+const STEPS_MAX: usize = 16 * INSTRUCTIONS_MAX;
 const CODE_PIECE_BYTES: usize = 4096;
 const INSTRUCTION_BYTES_MAX: usize = 15;
 /// Where the stack protector's value is, from fs.
@@ -101,6 +101,14 @@ impl<'a> Instructions<'a> {
 /// Tells of an address whether the function there comes back.
 pub type NeverReturns<'a> = dyn FnMut(u64) -> Result<bool, Error> + 'a;
 
+/// What to do where another function goes on in this one's place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TailCalls {
+    Stop,
+    /// If it is in the same file.
+    Follow,
+}
+
 /// The graph, or why there is none.
 pub fn explore(
     instructions: &mut Instructions<'_>,
@@ -108,6 +116,7 @@ pub fn explore(
     size: u64,
     signature: &Signature,
     never_returns: &mut NeverReturns<'_>,
+    tail_calls: TailCalls,
 ) -> Result<Result<Graph, &'static str>, Error> {
     let mut facts = InstructionInfoFactory::new();
     let mut graph = Graph { entry, nodes: BTreeMap::new() };
@@ -135,7 +144,7 @@ pub fn explore(
         }
         let Some(node) = graph.nodes.get(&address) else { continue };
         let calls = node.instruction.flow_control() == FlowControl::Call;
-        let next = match next(&graph, node, entry..entry.saturating_add(size)) {
+        let next = match next(&graph, node, entry..entry.saturating_add(size), tail_calls) {
             Ok(Next::Go { .. }) if calls && never_returns(node.instruction.near_branch_target())? => Next::Never,
             Ok(next) => next,
             Err(reason) => return Ok(Err(reason)),
@@ -153,7 +162,7 @@ pub fn explore(
     Ok(Ok(graph))
 }
 
-fn next(graph: &Graph, node: &Node, own: std::ops::Range<u64>) -> Result<Next, &'static str> {
+fn next(graph: &Graph, node: &Node, own: std::ops::Range<u64>, tail_calls: TailCalls) -> Result<Next, &'static str> {
     let instruction = &node.instruction;
     let after = instruction.next_ip();
     // a call at the function's end does not come back: there is nothing to come back to
@@ -167,7 +176,7 @@ fn next(graph: &Graph, node: &Node, own: std::ops::Range<u64>) -> Result<Next, &
         FlowControl::ConditionalBranch => go(Some(after), target),
         FlowControl::UnconditionalBranch if own.contains(&instruction.near_branch_target()) => go(None, target),
         FlowControl::UnconditionalBranch => match node.state.depth() {
-            Some(0) => Ok(Next::TailCall),
+            Some(0) if tail_calls == TailCalls::Stop => Ok(Next::TailCall),
             Some(_) => go(None, target),
             None => Err("it jumps elsewhere with a stack of unknown depth"),
         },
@@ -193,6 +202,12 @@ fn checks_stack_protector(graph: &Graph, node: &Node) -> bool {
 }
 
 impl Graph {
+    /// Does it do nothing but call another function in its place?
+    pub fn only_forwards(&self) -> bool {
+        let tail = self.nodes.values().filter(|n| n.next == Next::TailCall).count();
+        tail == 1 && self.nodes.values().all(|n| n.next == Next::TailCall || matches!(n.next, Next::Go { target: None, .. }))
+    }
+
     /// Can this place be reached again from itself?
     pub fn repeats(&self, address: u64) -> bool {
         let mut seen = std::collections::HashSet::new();

@@ -12,11 +12,15 @@ mod function;
 mod gnutls;
 mod go;
 mod graph;
+mod holder;
 mod openssl;
 mod pclntab;
 mod result;
+mod rustls;
 mod site;
 mod symbols;
+#[cfg(test)]
+mod tests;
 mod values;
 
 use std::fs::File;
@@ -34,11 +38,24 @@ pub enum Error {
     Damaged(&'static str),
 }
 
-/// None: the file holds no library of interest, or is no program for this processor.
+/// None: the file holds no library of interest, or is no program for this processor. Of a program with several the first is the
+/// analysis, and the others' sites are added to it.
 pub fn analyse(file: &File) -> Result<Option<Analysis>, Error> {
+    analysed(file, true)
+}
+
+/// The same for processes in which return probes are not safe: kernels 6.11 to 6.13 return through a system call, which a
+/// seccomp filter may punish. Dearer, and blind to what ends in jumps to other functions.
+pub fn analyse_without_return_probes(file: &File) -> Result<Option<Analysis>, Error> {
+    analysed(file, false)
+}
+
+fn analysed(file: &File, return_probes: bool) -> Result<Option<Analysis>, Error> {
     let Some(elf) = Elf::read(file)? else { return Ok(None) };
-    match go::analyse(&elf)? {
-        Some(analysis) => Ok(Some(analysis)),
-        None => c_library::analyse(&elf),
-    }
+    let found = [go::analyse(&elf)?, c_library::analyse(&elf, return_probes)?, rustls::analyse(&elf, return_probes)?];
+    Ok(found.into_iter().flatten().reduce(|mut all, other| {
+        all.sites.extend(other.sites);
+        all.refused.extend(other.refused);
+        all
+    }))
 }

@@ -1,7 +1,13 @@
-//! OpenSSL's functions, under the names that BoringSSL and LibreSSL share.
+//! OpenSSL's functions, under the names that BoringSSL and LibreSSL share; and its version, where the file tells it.
 
+use iced_x86::{Code, OpKind};
+
+use super::Error;
+use super::elf::Elf;
 use super::function::{Function, Need};
+use super::graph::Instructions;
 use super::site::{Call, Kind};
+use super::symbols::Symbol;
 use super::values::Width::{Bits32, Bits64};
 
 const KIND: Kind = Kind::OpenSsl;
@@ -26,3 +32,34 @@ pub const FUNCTIONS: &[Function] = &[
 
 /// The functions without which there is nothing to see.
 pub const ESSENTIAL: [&str; 2] = ["SSL_read", "SSL_write"];
+
+/// Gives the version as text; it is in libcrypto, and so in programs that hold both.
+pub const VERSION_FUNCTION: &str = "OpenSSL_version";
+const VERSION_INSTRUCTIONS_MAX: usize = 64;
+const VERSION_BYTES_MAX: usize = 64;
+
+/// The text that the version function may return and that looks like a version: 'OpenSSL 3.0.17 1 Jul 2025'.
+pub fn version(elf: &Elf<'_>, symbols: &[Symbol]) -> Result<Option<String>, Error> {
+    let Some(function) = symbols.iter().find(|s| s.name == VERSION_FUNCTION) else { return Ok(None) };
+    let mut instructions = Instructions::new(elf);
+    let mut address = function.address;
+    for _ in 0..VERSION_INSTRUCTIONS_MAX {
+        let Some((instruction, _)) = instructions.at(address)? else { break };
+        let text = match instruction.code() {
+            Code::Lea_r64_m if instruction.is_ip_rel_memory_operand() => Some(instruction.memory_displacement64()),
+            Code::Mov_r32_imm32 if instruction.op1_kind() == OpKind::Immediate32 => Some(instruction.immediate(1)),
+            _ => None,
+        };
+        if let Some((offset, _)) = text.and_then(|address| elf.locate(address)) {
+            let mut bytes = [0; VERSION_BYTES_MAX];
+            let filled = elf.fill(offset, &mut bytes)?;
+            let end = bytes[..filled].iter().position(|b| *b == 0).unwrap_or(0);
+            let text = String::from_utf8_lossy(&bytes[..end]);
+            if ["OpenSSL ", "LibreSSL ", "BoringSSL", "AWS-LC"].iter().any(|name| text.starts_with(name)) {
+                return Ok(Some(text.into_owned()));
+            }
+        }
+        address = instruction.next_ip();
+    }
+    Ok(None)
+}

@@ -17,8 +17,12 @@ const HEADER_BYTES: usize = 8 + 8 * 8;
 /// Kubernetes' largest programs have a tenth of this.
 const FUNCTIONS_MAX: u64 = 4 << 20;
 const NAME_BYTES_MAX: usize = 512;
+/// Pieces read from one table: a gigabyte.
+const READS_MAX: usize = 16_384;
 /// How far into the code of other languages Go's may begin, where both are in one section.
 const FOREIGN_CODE_BYTES_MAX: u64 = 16 << 20;
+/// Of a function, to recognise one.
+const START_BYTES: usize = 8;
 /// Go aligns functions to this, and its code as a whole to at least as much.
 const ALIGNMENT_BYTES: u64 = 16;
 
@@ -50,6 +54,9 @@ impl<'a> Pclntab<'a> {
         let named = elf.sections.iter().find(|s| s.name.ends_with("gopclntab"));
         if let Some(section) = named {
             return Pclntab::read(elf, section.offset, section.size);
+        }
+        if elf.section(".go.buildinfo").is_none() && elf.section(".note.go.buildid").is_none() {
+            return Ok(None);
         }
         // position-independent programs of other linkers keep it in a section for all read-only data
         let places = [".data.rel.ro", ".rodata"];
@@ -177,12 +184,11 @@ impl<'a> Pclntab<'a> {
     /// Where the code begins: as the header says, else where the section begins, else the first place in it from which all
     /// the functions begin as functions do.
     fn find_text(&self, functions: &[Symbol], begins: fn(&[u8]) -> bool) -> Result<u64, Error> {
-        let fits = |text: u64| -> Result<bool, Error> {
-            for function in functions {
+        let mut pieces: Vec<Pieces<'_>> = functions.iter().map(|_| Pieces::new(self.elf)).collect();
+        let mut fits = |text: u64| -> Result<bool, Error> {
+            for (function, pieces) in functions.iter().zip(&mut pieces) {
                 let Some((offset, _)) = self.elf.locate_code(text.saturating_add(function.address)) else { return Ok(false) };
-                let mut code = [0; 16];
-                let filled = self.elf.fill(offset, &mut code)?;
-                if !begins(&code[..filled]) {
+                if !pieces.bytes(offset, START_BYTES)?.is_some_and(begins) {
                     return Ok(false);
                 }
             }
@@ -235,11 +241,12 @@ struct Pieces<'a> {
     elf: &'a Elf<'a>,
     offset: u64,
     piece: Vec<u8>,
+    reads: usize,
 }
 
 impl<'a> Pieces<'a> {
     fn new(elf: &'a Elf<'a>) -> Pieces<'a> {
-        Pieces { elf, offset: 0, piece: vec![] }
+        Pieces { elf, offset: 0, piece: vec![], reads: 0 }
     }
 
     /// None: the file ends before.
@@ -248,6 +255,10 @@ impl<'a> Pieces<'a> {
         let inside = match inside.filter(|inside| inside.saturating_add(length) <= self.piece.len()) {
             Some(inside) => inside,
             None => {
+                self.reads += 1;
+                if self.reads > READS_MAX {
+                    return Err(Error::Damaged("Go's function table is in no order"));
+                }
                 self.piece.resize(PIECE_BYTES, 0);
                 let filled = self.elf.fill(offset, &mut self.piece)?;
                 self.piece.truncate(filled);

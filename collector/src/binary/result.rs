@@ -10,8 +10,9 @@ use iced_x86::{Code, FlowControl, InstructionInfoFactory, Mnemonic, OpKind};
 
 use super::emulated::{attachable, emulated};
 use super::graph::{Graph, Next, Node};
+use super::holder::{Holder, escaped, tested};
 use super::site::{Place, Register};
-use super::values::{Convention, Signature, Value, Width, copied, general, writes};
+use super::values::{Convention, Signature, Width, general};
 
 /// Rounds over the function until nothing changes; it takes a few.
 const ROUNDS_MAX: usize = 64;
@@ -20,17 +21,21 @@ const ROUNDS_MAX: usize = 64;
 pub struct Ending {
     pub address: u64,
     pub emulated: bool,
+    pub uretprobe: bool,
     pub result: Place,
+    pub plus: Place,
     pub status: Place,
+    /// The return probe belongs into the function that is called here.
+    pub callee: Option<u64>,
     pub reason: String,
 }
 
-/// What holds the value that will be returned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Holder {
-    Register(Register),
-    /// A position in the frame.
-    Slot(i32),
+impl Ending {
+    fn behind(address: u64, emulated: bool, uretprobe: bool, reason: &str) -> Ending {
+        let result = Place::Register(Register::Rax);
+        let (plus, status) = (Place::Unknown, Place::Unknown);
+        Ending { address, emulated, uretprobe, result, plus, status, callee: None, reason: reason.to_owned() }
+    }
 }
 
 /// Of one instruction, seen from the returns. None where no return is reachable.
@@ -39,11 +44,30 @@ type Held = Option<Knowledge>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Knowledge {
     In(Holder),
+    /// The sum of both: they are added on the way.
+    Sum(Holder, Holder),
+    /// The value if the status is above 0, else the status.
+    Either {
+        status: Holder,
+        value: Holder,
+    },
     /// Not yet there, or in different places depending on the way.
     Nowhere,
 }
 
-pub struct Results<'a> {
+impl Knowledge {
+    /// Result, what is to be added to it, status.
+    fn places(self, node: &Node) -> Option<(Place, Place, Place)> {
+        match self {
+            Knowledge::In(holder) => Some((holder.place(node)?, Place::Unknown, Place::Unknown)),
+            Knowledge::Sum(one, other) => Some((one.place(node)?, other.place(node)?, Place::Unknown)),
+            Knowledge::Either { status, value } => Some((value.place(node)?, Place::Unknown, status.place(node)?)),
+            Knowledge::Nowhere => None,
+        }
+    }
+}
+
+struct Results<'a> {
     graph: &'a Graph,
     signature: Signature,
     width: Width,
@@ -53,17 +77,28 @@ pub struct Results<'a> {
     escaped: BTreeSet<i32>,
 }
 
-/// The endings that cover every return: emulated ones alone if they can, else with return instructions. Err: why not.
-pub fn find(graph: &Graph, signature: &Signature, width: Width) -> Result<Vec<Ending>, &'static str> {
+/// The endings that cover every return: emulated ones alone if they can, else with return instructions, and with return probes
+/// on jumps to functions that return in this one's place (the return address is on top of the stack there). Err: why not.
+pub fn find(graph: &Graph, signature: &Signature, width: Width, return_probes: bool) -> Result<Vec<Ending>, &'static str> {
     let results = Results::new(graph, *signature, width)?;
     let mut endings = results.emulated_endings();
     if !results.covered(&endings) {
         endings.extend(results.returns());
+        if return_probes {
+            endings.extend(results.tail_calls());
+        }
         if !results.covered(&endings) {
             return Err("it ends in a jump to another function, which returns for it");
         }
     }
     Ok(results.fewest(endings))
+}
+
+/// Calls that together cover every return, each with a result that is the function's own. None: there are no such.
+pub fn find_behind_calls(graph: &Graph, signature: &Signature, width: Width) -> Option<Vec<Ending>> {
+    let results = Results::new(graph, *signature, width).ok()?;
+    let endings = results.behind_calls();
+    results.covered(&endings).then(|| results.fewest(endings))
 }
 
 impl<'a> Results<'a> {
@@ -89,10 +124,29 @@ impl<'a> Results<'a> {
             Next::Return => Some(Knowledge::In(Holder::Register(Register::Rax))),
             Next::TailCall => Some(Knowledge::Nowhere),
             Next::Never => None,
-            Next::Go { .. } => match self.after(node)? {
-                Knowledge::Nowhere => Some(Knowledge::Nowhere),
-                Knowledge::In(holder) => Some(self.origin(node, holder, facts).map_or(Knowledge::Nowhere, Knowledge::In)),
-            },
+            Next::Go { .. } => {
+                let known = match self.after(node)? {
+                    Knowledge::Nowhere => None,
+                    Knowledge::In(holder) => {
+                        if let Some(added) = holder.added(node, self.width) {
+                            Some(Knowledge::Sum(holder, added))
+                        } else if let Some(value) = holder.replaced_above_zero(self.graph, node) {
+                            Some(Knowledge::Either { status: holder, value })
+                        } else {
+                            self.origin(node, holder, facts).map(Knowledge::In)
+                        }
+                    }
+                    Knowledge::Sum(one, other) => {
+                        let both = (self.origin(node, one, facts), self.origin(node, other, facts));
+                        both.0.zip(both.1).map(|(one, other)| Knowledge::Sum(one, other))
+                    }
+                    Knowledge::Either { status, value } => {
+                        let both = (self.origin(node, status, facts), self.origin(node, value, facts));
+                        both.0.zip(both.1).map(|(status, value)| Knowledge::Either { status, value })
+                    }
+                };
+                Some(known.unwrap_or(Knowledge::Nowhere))
+            }
         }
     }
 
@@ -103,42 +157,11 @@ impl<'a> Results<'a> {
         Some(if held.all(|other| other == first) { first } else { Knowledge::Nowhere })
     }
 
-    /// Where the holder's value was before the instruction; None when the instruction makes it.
     fn origin(&self, node: &Node, holder: Holder, facts: &mut InstructionInfoFactory) -> Option<Holder> {
-        let instruction = &node.instruction;
-        if matches!(instruction.flow_control(), FlowControl::Call | FlowControl::IndirectCall) {
-            return self.survives_call(holder).then_some(holder);
+        match node.instruction.flow_control() {
+            FlowControl::Call | FlowControl::IndirectCall => self.survives_call(holder).then_some(holder),
+            _ => holder.origin(node, self.width, facts),
         }
-        match (instruction.mnemonic(), node.state.depth()) {
-            (Mnemonic::Push, Some(depth)) if instruction.stack_pointer_increment() == -8 => {
-                let below = depth.checked_sub(8)?;
-                return match holder {
-                    Holder::Slot(at) if at == below && instruction.op0_kind() == OpKind::Register => {
-                        general(instruction.op0_register()).map(Holder::Register)
-                    }
-                    Holder::Slot(at) if overlaps(at, below, 8) => None,
-                    holder => Some(holder),
-                };
-            }
-            (Mnemonic::Pop, Some(depth)) if holder_is(holder, general(instruction.op0_register())) => {
-                return Some(Holder::Slot(depth));
-            }
-            _ => {}
-        }
-        if let Some(bits) = copied(instruction).filter(|bits| *bits == Width::Bits64 || self.width == Width::Bits32) {
-            let into = match instruction.op0_kind() {
-                OpKind::Register => general(instruction.op0_register()).map(Holder::Register),
-                _ => node.state.frame_position(instruction).map(Holder::Slot),
-            };
-            if into == Some(holder) {
-                return match instruction.op1_kind() {
-                    OpKind::Register => general(instruction.op1_register()).map(Holder::Register),
-                    _ => node.state.frame_position(instruction).map(Holder::Slot),
-                };
-            }
-            debug_assert!(bits == Width::Bits64 || self.width == Width::Bits32);
-        }
-        (!overwrites(node, holder, facts)).then_some(holder)
     }
 
     fn survives_call(&self, holder: Holder) -> bool {
@@ -153,53 +176,61 @@ impl<'a> Results<'a> {
     fn emulated_endings(&self) -> Vec<Ending> {
         let mut endings = vec![];
         for (address, node) in self.graph.nodes.iter().filter(|(_, node)| emulated(node.code())) {
-            let held = self.held.get(address).copied().flatten();
-            let known = match held {
-                Some(Knowledge::In(holder)) => place(node, holder).map(|result| (result, Place::Unknown)),
-                Some(Knowledge::Nowhere) => self.guarded(node),
-                None => None,
+            let held = match self.held.get(address).copied().flatten() {
+                Some(Knowledge::Nowhere) => self.decided(node),
+                held => held,
             };
-            if let Some((result, status)) = known.filter(|_| !self.graph.repeats(*address)) {
+            let known = held.and_then(|known| known.places(node));
+            if let Some((result, plus, status)) = known.filter(|_| !self.graph.repeats(*address)) {
                 let reason = match status {
                     Place::Unknown => "emulated, the value that will be returned followed back to here",
                     _ => "emulated, decides between the status and the value that will be returned",
                 };
-                endings.push(Ending { address: *address, emulated: true, result, status, reason: reason.to_owned() });
+                let (emulated, uretprobe, reason) = (true, false, reason.to_owned());
+                endings.push(Ending { address: *address, emulated, uretprobe, result, plus, status, callee: None, reason });
             }
         }
         endings
     }
 
-    /// `test r, r; jle`: r is returned if it is not above 0, else another value that is already there. Result and status.
-    fn guarded(&self, node: &Node) -> Option<(Place, Place)> {
+    /// `test r, r; jle`: r is returned if it is not above 0, else another value that is already there.
+    fn decided(&self, node: &Node) -> Held {
         let Next::Go { next: Some(next), target: Some(target) } = node.next else { return None };
         let (above, not_above) = match node.instruction.mnemonic() {
             Mnemonic::Jle => (next, target),
             Mnemonic::Jg => (target, next),
             _ => return None,
         };
-        let (_, test) = self.graph.nodes.range(..node.instruction.ip()).next_back()?;
-        let tested = general(test.instruction.op0_register())?;
-        let tests = test.instruction.next_ip() == node.instruction.ip()
-            && test.instruction.mnemonic() == Mnemonic::Test
-            && test.instruction.op0_register() == test.instruction.op1_register()
-            && test.instruction.op0_register().is_gpr32();
         let held = |address: u64| self.held.get(&address).copied().flatten();
         let (Some(Knowledge::In(value)), Some(Knowledge::In(status))) = (held(above), held(not_above)) else { return None };
-        (tests && status == Holder::Register(tested)).then_some(())?;
-        Some((place(node, value)?, place(node, status)?))
+        status.is(tested(self.graph, node)).then_some(Knowledge::Either { status, value })
+    }
+
+    /// Direct calls of which the result is the function's own.
+    fn behind_calls(&self) -> Vec<Ending> {
+        let calls = self.graph.nodes.iter().filter(|(_, node)| node.instruction.flow_control() == FlowControl::Call);
+        let ending = |(address, node): (&u64, &Node)| {
+            // the stack is as deep after the return as it is before the call
+            let (result, plus, status) = self.after(node).and_then(|known| known.places(node))?;
+            let returned = |place| place == Place::Register(Register::Rax);
+            let callee = Some(node.instruction.near_branch_target()).filter(|_| returned(result) || returned(status));
+            let reason = "return probe: in the function whose result is this one's".to_owned();
+            callee?;
+            Some(Ending { address: *address, emulated: true, uretprobe: true, result, plus, status, callee, reason })
+        };
+        calls.filter_map(ending).collect()
     }
 
     fn returns(&self) -> Vec<Ending> {
         let returns = self.graph.nodes.iter().filter(|(_, n)| n.next == Next::Return && attachable(n.code()));
-        let ending = |(address, _): (&u64, &Node)| Ending {
-            address: *address,
-            emulated: false,
-            result: Place::Register(Register::Rax),
-            status: Place::Unknown,
-            reason: "the return instruction: nothing emulated before it has the result".to_owned(),
-        };
-        returns.map(ending).collect()
+        let why = "the return instruction: nothing emulated before it has the result";
+        returns.map(|(address, _)| Ending::behind(*address, false, false, why)).collect()
+    }
+
+    fn tail_calls(&self) -> Vec<Ending> {
+        let jumps = self.graph.nodes.iter().filter(|(_, n)| n.next == Next::TailCall && emulated(n.code()));
+        let why = "return probe: where it jumps to a function that returns for it";
+        jumps.map(|(address, _)| Ending::behind(*address, true, true, why)).collect()
     }
 
     /// Does every path to a return that may have a result pass one of them?
@@ -257,10 +288,11 @@ impl<'a> Results<'a> {
     /// Without those that are not needed, the expensive first.
     fn fewest(&self, mut endings: Vec<Ending>) -> Vec<Ending> {
         // one alone is best, and the later it is the surer
-        if let Some(alone) = endings.iter().rev().find(|e| e.emulated && self.covered(std::slice::from_ref(*e))) {
+        if let Some(alone) = endings.iter().rev().find(|e| e.emulated && !e.uretprobe && self.covered(std::slice::from_ref(*e)))
+        {
             return vec![alone.clone()];
         }
-        endings.sort_by_key(|e| (e.emulated, e.address));
+        endings.sort_by_key(|e| (e.emulated, !e.uretprobe, e.address));
         let mut at = 0;
         while at < endings.len() {
             let without = endings.iter().enumerate().filter(|(n, _)| *n != at).map(|(_, e)| e.clone()).collect::<Vec<_>>();
@@ -273,56 +305,4 @@ impl<'a> Results<'a> {
         endings.sort_by_key(|e| e.address);
         endings
     }
-}
-
-fn place(node: &Node, holder: Holder) -> Option<Place> {
-    match holder {
-        Holder::Register(register) => Some(Place::Register(register)),
-        Holder::Slot(position) => Some(Place::Stack(position.checked_sub(node.state.depth()?)?)),
-    }
-}
-
-fn holder_is(holder: Holder, register: Option<Register>) -> bool {
-    register.is_some_and(|register| holder == Holder::Register(register))
-}
-
-fn overlaps(slot: i32, position: i32, bytes: i32) -> bool {
-    slot < position.saturating_add(bytes) && position < slot.saturating_add(8)
-}
-
-fn overwrites(node: &Node, holder: Holder, facts: &mut InstructionInfoFactory) -> bool {
-    let info = facts.info(&node.instruction);
-    match holder {
-        Holder::Register(register) => {
-            info.used_registers().iter().any(|used| writes(used.access()) && general(used.register()) == Some(register))
-        }
-        Holder::Slot(slot) => info.used_memory().iter().filter(|m| writes(m.access())).any(|memory| {
-            let base = general(memory.base()).map(|r| node.state.register(r));
-            let Some(Value::Frame(base)) = base else { return false };
-            let Ok(displacement) = i32::try_from(memory.displacement() as i64) else { return true };
-            // an indexed store into the frame may be anywhere in it
-            memory.index() != iced_x86::Register::None
-                || overlaps(slot, base.saturating_add(displacement), memory.memory_size().size() as i32)
-        }),
-    }
-}
-
-/// Frame positions whose address goes into a register other than the frame's own two.
-fn escaped(graph: &Graph) -> BTreeSet<i32> {
-    let taken = graph.nodes.values().filter_map(|node| {
-        let instruction = &node.instruction;
-        let into = general(instruction.op0_register()).filter(|_| instruction.op0_kind() == OpKind::Register)?;
-        let own = matches!(into, Register::Rsp | Register::Rbp);
-        match instruction.mnemonic() {
-            Mnemonic::Lea if !own => node.state.frame_position(instruction),
-            Mnemonic::Mov if !own && instruction.op1_kind() == OpKind::Register => {
-                match node.state.register(general(instruction.op1_register())?) {
-                    Value::Frame(position) => Some(position),
-                    _ => None,
-                }
-            }
-            _ => None,
-        }
-    });
-    taken.collect()
 }

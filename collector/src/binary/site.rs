@@ -34,6 +34,13 @@ pub enum Call {
     SetTransports,
     /// GnuTLS: the descriptors for reading and for writing.
     SetFds,
+    /// rustls: a record's plaintext has come, whole; there is no Result. Behind the second argument are three words of 8 bytes:
+    /// a capacity or mark, the data's address, its length.
+    Received,
+    /// rustls: plaintext is given to send. Behind the second argument are four words: 0, address, length; or, when the first is
+    /// not 0, the address of a list of (address, length), how many, and from which byte to which of them all. Result: how many
+    /// bytes were taken.
+    Send,
     Free,
     Close,
 }
@@ -85,7 +92,8 @@ pub enum Moment {
     /// The call begins: its arguments are known. May fire twice for one call (Go restarts a function after growing its stack):
     /// the second time tells the same.
     Entry,
-    /// The call ends: its result is known.
+    /// The call ends: its result is known. The place may be shared with other functions, so that it also fires for their calls:
+    /// it belongs to the last Entry of its thread (in Go: goroutine), if that is of the same [`Call`], and else to nothing.
     Result,
 }
 
@@ -108,6 +116,8 @@ pub struct Site {
     pub arguments: [Place; 4],
     /// Of a Result; a 32-bit result is the low half of its place.
     pub result: Place,
+    /// When known: to be added to `result`.
+    pub plus: Place,
     /// When known: the call's result is `result` only if this 32-bit value is above 0, else it is this value.
     pub status: Place,
     /// Why here, and how it is known.

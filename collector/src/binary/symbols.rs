@@ -15,6 +15,7 @@ use super::elf::{Elf, PIECE_BYTES, Section};
 const NAME_BYTES_MAX: usize = 1024;
 /// Linkers let a name share the tail of a longer one, so that one name can stand in several places.
 const PLACES_MAX: usize = 65_536;
+const VERSIONS_MAX: usize = 64;
 
 const LE: LittleEndian = LittleEndian;
 
@@ -33,9 +34,25 @@ pub trait Wanted {
     fn look(&mut self, string: &[u8], found: &mut dyn FnMut(usize));
 }
 
-/// A fixed list of whole names.
+/// A fixed list of whole names; and, on the way, symbol versions that begin with one of some prefixes.
 pub struct Names<'a> {
-    pub names: &'a [&'a str],
+    names: &'a [&'a str],
+    prefixes: &'a [&'a str],
+    versions: Vec<String>,
+}
+
+impl<'a> Names<'a> {
+    pub fn new(names: &'a [&'a str], prefixes: &'a [&'a str]) -> Names<'a> {
+        Names { names, prefixes, versions: vec![] }
+    }
+
+    /// The newest version seen with this prefix.
+    pub fn newest(&self, prefix: &str) -> Option<String> {
+        let numbers = |version: &&String| -> Vec<u32> {
+            version.split(|c: char| !c.is_ascii_digit()).filter_map(|number| number.parse().ok()).collect()
+        };
+        self.versions.iter().filter(|version| version.starts_with(prefix)).max_by_key(numbers).cloned()
+    }
 }
 
 impl Wanted for Names<'_> {
@@ -44,6 +61,13 @@ impl Wanted for Names<'_> {
             if string.ends_with(name.as_bytes()) {
                 found(string.len() - name.len());
             }
+        }
+        let version = |prefix: &&str| {
+            let rest = string.strip_prefix(prefix.as_bytes());
+            rest.is_some_and(|rest| rest.first().is_some_and(u8::is_ascii_digit))
+        };
+        if self.prefixes.iter().any(version) && self.versions.len() < VERSIONS_MAX {
+            self.versions.push(String::from_utf8_lossy(string).into_owned());
         }
     }
 }
@@ -100,8 +124,8 @@ fn places(elf: &Elf<'_>, strings: &Section, wanted: &mut dyn Wanted) -> Result<V
     Ok(places)
 }
 
-/// Calls `each` with the position in the section and its bytes, piece after piece; `each` says how many it has used, and the rest
-/// comes again with what follows. A piece of which nothing was used is skipped up to its last `keep` bytes.
+/// Calls `each` with the position in the section and its bytes, piece after piece; `each` says how many it has used, and the
+/// rest comes again with what follows. A piece of which nothing was used is skipped up to its last `keep` bytes.
 fn each_piece(elf: &Elf<'_>, section: &Section, keep: usize, each: &mut dyn FnMut(u64, &[u8]) -> usize) -> Result<(), Error> {
     let mut piece = vec![0; PIECE_BYTES];
     let mut position = 0;

@@ -1,0 +1,5 @@
+mod code;
+mod damaged;
+mod fixture;
+mod go;
+mod library;
