@@ -13,7 +13,13 @@ pub static PROTOCOLS: &[&Protocol] = &[
     &crate::postgres::PROTOCOL,
     &crate::mysql::PROTOCOL,
     &crate::websocket::PROTOCOL,
+    &crate::tls::PROTOCOL,
 ];
+
+/// Protocols that a connection changes to after words of another, as after STARTTLS: they are looked for in what nobody recognises.
+static LATER: &[&Protocol] = &[&crate::tls::PROTOCOL];
+/// So much of a segment shows whether one of them begins.
+const BEGINNING_BYTES: usize = 64;
 
 /// The protocols' tables.
 pub fn tables() -> impl Iterator<Item = &'static Table> {
@@ -23,6 +29,16 @@ pub fn tables() -> impl Iterator<Item = &'static Table> {
         seen.push(t.name);
         new
     })
+}
+
+/// Whether a segment in the middle of a connection is the beginning of a protocol, beyond doubt.
+pub fn begins(transport: Transport, bytes: &[u8]) -> bool {
+    let to_server = &bytes[..bytes.len().min(BEGINNING_BYTES)];
+    let evidence = Evidence { transport, to_server, to_client: &[], from_start: true };
+    LATER
+        .iter()
+        .filter(|p| p.transports.contains(&transport))
+        .any(|p| (p.detect)(&evidence) == Verdict::Yes(Confidence::Certain))
 }
 
 /// A recognised protocol.

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use protocol_parsers::{Protocol, Transport};
+use protocol_parsers::{Protocol, Transport, Wanted};
 
 use super::event::{Endpoint, HostSocket, Opened, Role, Totals};
 use super::known::Known;
@@ -71,8 +71,8 @@ pub struct Connection {
     pub received: Order,
     pub phase: Phase,
     pub protocol: Option<&'static Protocol>,
-    /// Whether the kernel has a policy for it.
-    pub has_policy: bool,
+    /// What the kernel was told to copy of it; `None` while its own limits hold.
+    pub policy: Option<Wanted>,
 }
 
 impl Connection {
@@ -102,7 +102,7 @@ impl Connection {
             received: Order::default(),
             phase: if mirrored { Phase::Silent } else { Phase::detecting(opened.from_start) },
             protocol: None,
-            has_policy: false,
+            policy: None,
         }
     }
 

@@ -12,4 +12,4 @@ mod rows;
 mod tracker;
 
 pub use event::{Closed, Consumer, Data, Direction, End, Endpoint, Event, HostSocket, Opened, Owner, Role, Totals};
-pub use tracker::{Context, PolicyControl, Tracker, Wanted};
+pub use tracker::{Context, PolicyControl, Tracker};
