@@ -46,8 +46,8 @@ pub fn begins(transport: Transport, bytes: &[u8]) -> bool {
 pub struct Found {
     pub protocol: &'static Protocol,
     pub confidence: Confidence,
-    /// Whether the end that sent `sent` is the server.
-    pub sender_serves: bool,
+    /// Whether the end that sent `sent` is the server; `None` when the bytes would say the same with the ends swapped.
+    pub sender_serves: Option<bool>,
 }
 
 /// Which protocol these bytes are: `Ok` found, `Err(true)` more bytes may tell, `Err(false)` none of them.
@@ -74,8 +74,15 @@ pub fn detect(
                 Verdict::No => {}
                 Verdict::Undecided => undecided = true,
                 Verdict::Yes(confidence) => {
-                    if best.is_none_or(|b| b.confidence < confidence) {
-                        best = Some(Found { protocol, confidence, sender_serves });
+                    let found = Found { protocol, confidence, sender_serves: Some(sender_serves) };
+                    match &mut best {
+                        Some(best) if best.confidence > confidence => {}
+                        Some(best) if best.confidence == confidence => {
+                            if std::ptr::eq(best.protocol, protocol) {
+                                best.sender_serves = None;
+                            }
+                        }
+                        _ => best = Some(found),
                     }
                 }
             }

@@ -349,7 +349,7 @@ impl Tracker {
             Ok(found) => {
                 let kept = std::mem::take(kept);
                 if identity.role.is_none() {
-                    identity.role = Some(if found.sender_serves { Role::Server } else { Role::Client });
+                    identity.role = found.sender_serves.map(|serves| if serves { Role::Server } else { Role::Client });
                 }
                 self.decide_turn(connection);
                 connection.protocol = Some(found.protocol);
