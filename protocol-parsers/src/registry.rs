@@ -78,7 +78,7 @@ pub fn detect(
                     match &mut best {
                         Some(best) if best.confidence > confidence => {}
                         Some(best) if best.confidence == confidence => {
-                            if std::ptr::eq(best.protocol, protocol) {
+                            if std::ptr::eq(best.protocol, *protocol) {
                                 best.sender_serves = None;
                             }
                         }
