@@ -21,13 +21,14 @@ pub mod redis;
 mod registry;
 mod step;
 mod stream;
+pub mod tls;
 pub mod trace;
 pub mod websocket;
 
 pub use protocol::{
     Confidence, Evidence, Exchange, Flow, Moment, Output, Parser, Protocol, Segment, Settings, Skipped, State, Successor,
-    Transport, Verdict,
+    Transport, Verdict, Wanted,
 };
-pub use registry::{Found, PROTOCOLS, detect, tables};
+pub use registry::{Found, PROTOCOLS, begins, detect, tables};
 pub use step::Step;
 pub use stream::Stream;

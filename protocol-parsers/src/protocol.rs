@@ -84,6 +84,8 @@ pub struct Exchange<'a> {
     /// The connection ended before the response was whole.
     pub broken: bool,
     pub confidence: Confidence,
+    /// What the row tells was seen on an encrypted connection.
+    pub encrypted: bool,
     pub trace_id: Option<&'a [u8]>,
     pub span_id: Option<&'a [u8]>,
     /// The other end, where it is known by datagram only.
@@ -132,6 +134,17 @@ pub enum State {
     HandedOver,
 }
 
+/// How much of a connection is worth copying.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Wanted {
+    #[default]
+    Full,
+    /// The beginning of each transfer.
+    Headers,
+    /// Nothing; sizes are counted.
+    Counters,
+}
+
 /// One connection's parser. Created when the protocol has been recognised and fed from the first byte that is still known.
 pub trait Parser: Send {
     fn bytes(&mut self, segment: Segment<'_>, out: &mut dyn Output);
@@ -153,6 +166,10 @@ pub trait Parser: Send {
     /// that came with those of the hand-over.
     fn successor(&mut self) -> Option<Successor> {
         None
+    }
+    /// How much of what follows this parser needs. Less than all may be told as unseen from here on, or not at all.
+    fn wanted(&self) -> Wanted {
+        Wanted::Full
     }
     /// Bytes of heap that this connection holds, to a reasonable precision.
     fn heap_bytes(&self) -> usize;

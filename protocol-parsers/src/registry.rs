@@ -13,7 +13,13 @@ pub static PROTOCOLS: &[&Protocol] = &[
     &crate::postgres::PROTOCOL,
     &crate::mysql::PROTOCOL,
     &crate::websocket::PROTOCOL,
+    &crate::tls::PROTOCOL,
 ];
+
+/// Protocols that a connection changes to after words of another, as after STARTTLS: they are looked for in what nobody recognises.
+static LATER: &[&Protocol] = &[&crate::tls::PROTOCOL];
+/// So much of a segment shows whether one of them begins.
+const BEGINNING_BYTES: usize = 64;
 
 /// The protocols' tables.
 pub fn tables() -> impl Iterator<Item = &'static Table> {
@@ -25,13 +31,23 @@ pub fn tables() -> impl Iterator<Item = &'static Table> {
     })
 }
 
+/// Whether a segment in the middle of a connection is the beginning of a protocol, beyond doubt.
+pub fn begins(transport: Transport, bytes: &[u8]) -> bool {
+    let to_server = &bytes[..bytes.len().min(BEGINNING_BYTES)];
+    let evidence = Evidence { transport, to_server, to_client: &[], from_start: true };
+    LATER
+        .iter()
+        .filter(|p| p.transports.contains(&transport))
+        .any(|p| (p.detect)(&evidence) == Verdict::Yes(Confidence::Certain))
+}
+
 /// A recognised protocol.
 #[derive(Clone, Copy, Debug)]
 pub struct Found {
     pub protocol: &'static Protocol,
     pub confidence: Confidence,
-    /// Whether the end that sent `sent` is the server.
-    pub sender_serves: bool,
+    /// Whether the end that sent `sent` is the server; `None` when the bytes would say the same with the ends swapped.
+    pub sender_serves: Option<bool>,
 }
 
 /// Which protocol these bytes are: `Ok` found, `Err(true)` more bytes may tell, `Err(false)` none of them.
@@ -58,8 +74,15 @@ pub fn detect(
                 Verdict::No => {}
                 Verdict::Undecided => undecided = true,
                 Verdict::Yes(confidence) => {
-                    if best.is_none_or(|b| b.confidence < confidence) {
-                        best = Some(Found { protocol, confidence, sender_serves });
+                    let found = Found { protocol, confidence, sender_serves: Some(sender_serves) };
+                    match &mut best {
+                        Some(best) if best.confidence > confidence => {}
+                        Some(best) if best.confidence == confidence => {
+                            if std::ptr::eq(best.protocol, *protocol) {
+                                best.sender_serves = None;
+                            }
+                        }
+                        _ => best = Some(found),
                     }
                 }
             }

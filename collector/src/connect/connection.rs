@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use protocol_parsers::{Confidence, Protocol, Transport};
+use protocol_parsers::{Confidence, Protocol, Transport, Wanted};
 
 use super::event::{Direction, Endpoint, HostSocket, Opened, Role, Totals};
 use super::known::Known;
@@ -75,8 +75,8 @@ pub struct Connection {
     pub received: Order,
     pub phase: Phase,
     pub protocol: Option<&'static Protocol>,
-    /// Whether the kernel has a policy for it.
-    pub has_policy: bool,
+    /// What the kernel was told to copy of it; `None` while its own limits hold.
+    pub policy: Option<Wanted>,
     /// Of plaintext: the TLS session that it is of.
     pub session: u64,
     /// Of a client's plaintext: until when it waits for the server's.
@@ -112,7 +112,7 @@ impl Connection {
             received: Order::default(),
             phase: if mirrored { Phase::Silent } else { Phase::detecting(opened.from_start) },
             protocol: None,
-            has_policy: false,
+            policy: None,
             session: 0,
             held_until_ns: None,
         }
@@ -134,7 +134,7 @@ impl Connection {
             received: Order::default(),
             phase: Phase::detecting(false),
             protocol: None,
-            has_policy: false,
+            policy: None,
             session,
             held_until_ns: None,
         }

@@ -13,4 +13,4 @@ mod rows;
 mod tracker;
 
 pub use event::{Closed, Consumer, Data, Direction, End, Endpoint, Event, Evidence, HostSocket, Opened, Owner, Plain, Role, Totals};
-pub use tracker::{Context, PolicyControl, Tracker, Wanted};
+pub use tracker::{Context, PolicyControl, Tracker};

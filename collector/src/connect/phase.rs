@@ -71,6 +71,15 @@ impl Kept {
         self.bytes
     }
 
+    /// What is kept from a later piece on that begins a protocol, whatever came before it.
+    pub fn split_off(&mut self, begins: impl Fn(&[u8]) -> bool) -> Option<Kept> {
+        let at = 1 + self.pieces.iter().skip(1).position(|piece| begins(&piece.bytes))?;
+        let pieces = self.pieces.split_off(at);
+        let bytes = pieces.iter().map(|piece| piece.bytes.len()).sum();
+        self.bytes -= bytes;
+        Some(Kept { from_start: true, pieces, bytes })
+    }
+
     /// The first known bytes of a direction, up to the first hole.
     pub fn beginning(&self, direction: Direction) -> Vec<u8> {
         let mut out = vec![];

@@ -5,12 +5,12 @@
 //! ends are both on this host, the server's plaintext is told, and the client's only where the server's cannot be had.
 
 use hashbrown::HashMap;
-use protocol_parsers::{Confidence, Moment};
+use protocol_parsers::{Confidence, Moment, Wanted};
 
 use super::connection::Connection;
 use super::event::{Data, Direction, Evidence, Plain, Role};
 use super::phase::Phase;
-use super::tracker::{Tracker, Wanted};
+use super::tracker::Tracker;
 
 /// Set in the key of a connection's plaintext.
 const PLAIN_BIT: u64 = 1 << 63;
@@ -170,9 +170,7 @@ impl Tracker {
             if let Some(quiet) = quiet {
                 quiet.phase = Phase::Silent;
                 quiet.held_until_ns = None;
-                if let Some(policies) = &mut self.policies {
-                    quiet.has_policy |= policies.set(quiet.key, Wanted::Counters);
-                }
+                Self::want(&mut self.policies, quiet, Wanted::Counters);
             }
         }
         self.connections.insert(other_key, other);

@@ -78,7 +78,7 @@ impl Output for RowOutput<'_> {
             peer_pid: other.map(|p| p.pid as i32),
             peer_process_name: other.map(|p| p.name.as_slice()),
             role: Some(self.role_name()),
-            encrypted: Some(identity.encrypted),
+            encrypted: Some(identity.encrypted || exchange.encrypted),
             ..Default::default()
         };
         let suffix = TrafficSuffix {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use hashbrown::HashMap;
-use protocol_parsers::{Flow, Moment, Parser, Segment, Settings, State, Transport};
+use protocol_parsers::{Flow, Moment, Parser, Segment, Settings, State, Transport, Wanted};
 use schema::ProcessPrefix;
 use schema::tables::Connection as ConnectionRow;
 
@@ -29,16 +29,6 @@ const RETRY_NS: u64 = 1_000_000_000;
 const CONNECTIONS_MAX: usize = 100_000;
 /// A connection is told to be copied in full when this much of it has been; before, the kernel's own limit does.
 const KEPT_FULL_FROM_BYTES: u64 = 256 << 10;
-
-/// How much of a connection the source should give.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Wanted {
-    Full,
-    /// The beginning of each transfer.
-    Headers,
-    /// Nothing; sizes are counted.
-    Counters,
-}
 
 /// Takes decisions about connections; a capture file has no use for them.
 pub trait PolicyControl: Send {
@@ -213,9 +203,7 @@ impl Tracker {
         // the server's end is told; when nobody knows who serves, the end that was there first
         let quiet = if partner.identity.role == Some(Role::Client) { partner } else { connection };
         quiet.phase = Phase::Silent;
-        if let Some(policies) = &mut self.policies {
-            quiet.has_policy |= policies.set(quiet.key, Wanted::Counters);
-        }
+        Self::want(&mut self.policies, quiet, Wanted::Counters);
     }
 
     fn owner(&mut self, owner: Owner) {
@@ -281,12 +269,20 @@ impl Tracker {
             Direction::Received => connection.received = order,
         }
         self.writer.losses.add("reassembly", "overlap", "message", 0, again);
-        if !connection.has_policy
-            && matches!(connection.phase, Phase::Parsing(_))
-            && data.offset > KEPT_FULL_FROM_BYTES
-            && let Some(policies) = &mut self.policies
+        let Phase::Parsing(parser) = &connection.phase else { return };
+        let wanted = parser.wanted();
+        if wanted != Wanted::Full || (connection.policy.is_none() && data.offset > KEPT_FULL_FROM_BYTES) {
+            Self::want(&mut self.policies, connection, wanted);
+        }
+    }
+
+    /// Tells the source how much of a connection is of use, unless it knows.
+    pub(super) fn want(policies: &mut Option<Box<dyn PolicyControl>>, connection: &mut Connection, wanted: Wanted) {
+        if connection.policy != Some(wanted)
+            && let Some(policies) = policies
+            && policies.set(connection.key, wanted)
         {
-            connection.has_policy = policies.set(connection.key, Wanted::Full);
+            connection.policy = Some(wanted);
         }
     }
 
@@ -318,11 +314,12 @@ impl Tracker {
             }
             Phase::Unrecognised { tried_ns } => {
                 let Piece::Bytes(bytes, at) = piece else { return };
-                if at.mono_ns < *tried_ns + RETRY_NS {
+                let begins = protocol_parsers::begins(connection.identity.transport, bytes);
+                if !begins && at.mono_ns < *tried_ns + RETRY_NS {
                     self.unrecognised_bytes += bytes.len() as u64;
                     return;
                 }
-                connection.phase = Phase::detecting(false);
+                connection.phase = Phase::detecting(begins);
                 self.detect(connection, direction, piece, remote);
             }
             Phase::Detecting(_) => self.detect(connection, direction, piece, remote),
@@ -366,7 +363,7 @@ impl Tracker {
             Ok(found) => {
                 let kept = std::mem::take(kept);
                 if identity.role.is_none() {
-                    identity.role = Some(if found.sender_serves { Role::Server } else { Role::Client });
+                    identity.role = found.sender_serves.map(|serves| if serves { Role::Server } else { Role::Client });
                 }
                 self.choose_end(connection);
                 if connection.is_silent() {
@@ -383,14 +380,16 @@ impl Tracker {
             }
             Err(undecided) if undecided && more && !full => {}
             Err(_) => {
+                let later = kept.split_off(|bytes| protocol_parsers::begins(identity.transport, bytes));
                 let bytes = kept.bytes() as u64;
                 connection.phase = Phase::Unrecognised { tried_ns: now_ns };
                 self.unrecognised_bytes += bytes;
-                if full
-                    && !connection.has_policy
-                    && let Some(policies) = &mut self.policies
-                {
-                    connection.has_policy = policies.set(connection.key, Wanted::Headers);
+                if full && connection.policy.is_none() {
+                    Self::want(&mut self.policies, connection, Wanted::Headers);
+                }
+                if let Some(later) = later {
+                    connection.phase = Phase::Detecting(later);
+                    self.classify(connection, now_ns, more);
                 }
             }
         }
@@ -531,7 +530,7 @@ impl Tracker {
             self.report(&connection, at_ns, Some(at_ns), totals);
             self.pairs.remove(&connection);
         }
-        if connection.has_policy
+        if connection.policy.is_some()
             && let Some(policies) = &mut self.policies
         {
             policies.forget(connection.key);

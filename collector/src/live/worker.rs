@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ebpf_abi::policy;
+use protocol_parsers::Wanted;
 
 use super::bridge;
-use crate::connect::{Consumer, Context, PolicyControl, Tracker, Wanted};
+use crate::connect::{Consumer, Context, PolicyControl, Tracker};
 use crate::kernel::{Policies, Ring, decode, monotonic_ns};
 
 /// Records that are read before the clock is looked at again.

@@ -19,7 +19,7 @@
 //! | `pair.rs` | one connection: keeps both directions aligned |
 //!
 //! Keeps no passwords, scrambles or tokens: of the authentication only names and the outcome are looked at. Does not read
-//! values of result sets, nor events of a binlog stream: it counts them. What follows an SSLRequest is TLS, another protocol.
+//! values of result sets, nor events of a binlog stream: it counts them. What follows an SSLRequest is TLS, which takes over.
 
 mod command;
 mod compress;

@@ -10,7 +10,7 @@ use super::frame::{HEADER_BYTES, Hole, Packets, Seen};
 use super::limits::{FALLS_MAX, LOGIN_BYTES_MAX, PASSED_BYTES_MAX, RESPONSE_PACKET_BYTES_MAX};
 use super::read::length;
 use super::session::{Phase, Session};
-use crate::{Flow, Moment, Output, Parser, Segment, Settings, Skipped, State};
+use crate::{Flow, Moment, Output, Parser, Segment, Settings, Skipped, State, Successor, tls};
 
 /// A header and the byte of the command.
 const PROBE_BYTES: usize = HEADER_BYTES + 1;
@@ -25,7 +25,6 @@ enum Sync {
     Lost,
 }
 
-#[derive(Debug)]
 pub struct Connection {
     up: Packets,
     down: Packets,
@@ -39,6 +38,8 @@ pub struct Connection {
     up_frames: Option<Box<Frames>>,
     down_frames: Option<Box<Frames>>,
     session: Session,
+    /// After an SSLRequest.
+    successor: Option<Successor>,
     last_flow: Option<Flow>,
     /// Why bytes in search of a packet are passed over.
     passing: Skipped,
@@ -61,6 +62,7 @@ impl Connection {
             up_frames: None,
             down_frames: None,
             session: Session::new(settings, from_start),
+            successor: None,
             last_flow: None,
             passing,
             falls: 0,
@@ -82,6 +84,11 @@ impl Connection {
                 Sync::Trying => self.try_up(rest, at, out),
                 Sync::Sound => self.packet_up(rest, at, out),
             };
+        }
+        if self.session.tls {
+            let mut next = tls::begun();
+            next.parser.bytes(Segment { flow: Flow::ToServer, bytes: &bytes[used..], at, remote: None }, out);
+            self.successor = Some(next);
         }
     }
 
@@ -405,6 +412,10 @@ impl Parser for Connection {
         } else {
             State::Working
         }
+    }
+
+    fn successor(&mut self) -> Option<Successor> {
+        self.successor.take()
     }
 
     fn heap_bytes(&self) -> usize {

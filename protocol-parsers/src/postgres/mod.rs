@@ -4,7 +4,7 @@
 //! In: both directions of a connection to a PostgreSQL server. Out: `postgres_events`.
 //!
 //! Does not look into results or COPY data, which are counted, keeps no password or other secret of a login, makes no rows of
-//! notices and notifications, and leaves the connection when it turns to TLS or GSSAPI encryption.
+//! notices and notifications, and leaves the connection when it turns to TLS, or to GSSAPI encryption, which nobody reads.
 
 mod array;
 mod bind;

@@ -4,14 +4,13 @@ use super::frame::{Frames, Hole, Seen};
 use super::opening::{Opening, Packet, Progress};
 use super::pair::{Kind, Waiting};
 use super::session::Session;
-use crate::{Flow, Moment, Output, Parser, Segment, Settings, Skipped, State};
+use crate::{Flow, Moment, Output, Parser, Segment, Settings, Skipped, State, Successor, tls};
 
 /// So many times in a row what came was no message: this is another protocol.
 const FALLS_MAX: u32 = 4;
 /// So many bytes were passed over since the last message, looking for the next.
 const PASSED_BYTES_MAX: u64 = 1 << 20;
 
-#[derive(Debug)]
 pub struct Connection {
     up: Frames,
     down: Frames,
@@ -22,6 +21,8 @@ pub struct Connection {
     asked_encryption: u32,
     /// The connection goes on encrypted.
     handed_over: bool,
+    /// With TLS, and not another encryption.
+    successor: Option<Successor>,
     foreign: bool,
     last_flow: Option<Flow>,
     /// Why bytes in search of a message's beginning are passed over.
@@ -39,6 +40,7 @@ impl Connection {
             opening: Some(Opening::default()),
             asked_encryption: 0,
             handed_over: false,
+            successor: None,
             foreign: false,
             last_flow: None,
             passing: if from_start { Skipped::Malformed } else { Skipped::JoinedMidMessage },
@@ -108,7 +110,10 @@ impl Connection {
         let mut used = 0;
         while used < bytes.len() && self.asked_encryption > 0 && !self.handed_over {
             match bytes[used] {
-                b'S' | b'G' => self.handed_over = true,
+                answer @ (b'S' | b'G') => {
+                    self.handed_over = true;
+                    self.successor = (answer == b'S').then(tls::begun);
+                }
                 b'N' => self.asked_encryption -= 1,
                 // a server that does not know the request answers with an error
                 _ => {
@@ -117,6 +122,12 @@ impl Connection {
                 }
             }
             used += 1;
+        }
+        if let Some(next) = &mut self.successor
+            && used < bytes.len()
+        {
+            let bytes = &bytes[used..];
+            next.parser.bytes(Segment { flow: Flow::ToClient, bytes, at, remote: None }, out);
         }
         while used < bytes.len() && !self.handed_over && !self.foreign {
             let lost = self.down.lost;
@@ -310,6 +321,10 @@ impl Parser for Connection {
         }
         let foreign = self.foreign || self.falls >= FALLS_MAX || self.passed_bytes >= PASSED_BYTES_MAX;
         if foreign { State::NotMine } else { State::Working }
+    }
+
+    fn successor(&mut self) -> Option<Successor> {
+        self.successor.take()
     }
 
     fn heap_bytes(&self) -> usize {

@@ -6,6 +6,7 @@ mod http2;
 mod mysql;
 mod postgres;
 mod redis;
+mod tls;
 mod websocket;
 
 use protocol_parsers::{Protocol, Transport};
@@ -31,4 +32,5 @@ pub static TARGETS: &[Target] = &[
     dns::DATAGRAM,
     postgres::TARGET,
     mysql::TARGET,
+    tls::TARGET,
 ];

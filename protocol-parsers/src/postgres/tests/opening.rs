@@ -64,6 +64,8 @@ fn encryption_hands_the_connection_over() {
         assert_eq!(fed.parser.state(), State::Working);
         fed.turn(Server(answer), || 1);
         assert_eq!(fed.parser.state(), State::HandedOver);
+        let next = fed.parser.successor().map(|next| next.protocol.name);
+        assert_eq!(next, (packet == SSL).then_some("tls"));
         fed.turn(Client(b"\x16\x03\x01"), || 3);
         let rows = fed.close();
         assert_eq!((rows.lines.len(), rows.skipped.len()), (0, 0));
