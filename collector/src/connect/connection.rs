@@ -71,6 +71,12 @@ pub struct Connection {
     pub received: Order,
     pub phase: Phase,
     pub protocol: Option<&'static Protocol>,
+    /// What it was taken for until later bytes refuted it, if that was another protocol.
+    pub protocol_before: Option<&'static Protocol>,
+    /// How often a protocol was refuted.
+    pub corrections: u32,
+    /// What this end is as its opening told, not as a protocol let it appear.
+    opened_role: Option<Role>,
     /// Whether the kernel has a policy for it.
     pub has_policy: bool,
 }
@@ -102,8 +108,25 @@ impl Connection {
             received: Order::default(),
             phase: if mirrored { Phase::Silent } else { Phase::detecting(opened.from_start) },
             protocol: None,
+            protocol_before: None,
+            corrections: 0,
+            opened_role: opened.role,
             has_policy: false,
         }
+    }
+
+    /// The connection speaks this protocol, as far as is known.
+    pub fn recognised(&mut self, protocol: &'static Protocol) {
+        let other = self.protocol.replace(protocol).filter(|before| !std::ptr::eq(*before, protocol));
+        if other.is_some() && self.corrections > 0 {
+            self.protocol_before = other;
+        }
+    }
+
+    /// What this end is, as far as a protocol that is still to be recognised may rely on it: what a refuted one let it appear
+    /// as is open again.
+    pub fn sure_role(&self) -> Option<Role> {
+        if self.corrections > 0 { self.opened_role } else { self.identity.role }
     }
 
     pub fn is_silent(&self) -> bool {

@@ -8,7 +8,11 @@ mod known;
 mod order;
 mod pairs;
 mod phase;
+mod redact;
+mod report;
 mod rows;
+#[cfg(test)]
+mod tests;
 mod tracker;
 
 pub use event::{Closed, Consumer, Data, Direction, End, Endpoint, Event, HostSocket, Opened, Owner, Role, Totals};
