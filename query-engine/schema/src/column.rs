@@ -66,8 +66,8 @@ impl Redaction {
     pub const fn meaning(self) -> &'static str {
         match self {
             Redaction::PostgresSql | Redaction::MysqlSql => "literals, and what comments say, are `?`",
-            Redaction::Values => "each value is `\"?\"`; the list keeps its length, and the word that `key` shows",
-            Redaction::Key => "stays, also where a list of values has it",
+            Redaction::Values => "each value is `\"?\"`, but for the one that a column `key` shows; the list keeps its length",
+            Redaction::Key => "stays",
             Redaction::Code => "the leading code stays, the text is `?`",
             Redaction::Whole => "`?`",
         }

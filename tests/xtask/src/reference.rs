@@ -18,7 +18,7 @@ pub fn write(place: &Place) -> anyhow::Result<()> {
     std::fs::write(&path, page(&tables())).with_context(|| format!("cannot write {PAGE}"))?;
     // the test knows the captures; it compares when it is not told to write
     let mut detection = cargo(place);
-    detection.args(["test", "--release", "--locked", "--workspace", "--quiet", "--test", "detection", "the_page_is_current"]);
+    detection.args(["test", "--release", "--locked", "--workspace", "--quiet", "--test", "parsers", "the_page_is_current"]);
     run(detection.env("EARSHOT_WRITE_REFERENCE", "1"))
 }
 

@@ -2,18 +2,14 @@
 //!
 //! `EARSHOT_WRITE_REFERENCE=1`, which `cargo xtask reference` sets, writes `deploy/reference/detection.md` instead of comparing it.
 
-mod captured;
-mod generated;
-mod looks;
-mod page;
-mod random;
-
 use std::collections::BTreeMap;
 
 use anyhow::Context as _;
-use looks::{Talk, VIEWS, View, looks};
-use random::Random;
 use tests::root;
+
+use super::looks::{Talk, VIEWS, View, looks};
+use super::random::Random;
+use super::{captured, generated, page};
 
 const SEED: u64 = 1;
 

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use protocol_parsers::PROTOCOLS;
 
-use super::Kind;
+use super::detection::Kind;
 use super::looks::{VIEWS, View};
 
 pub const PATH: &str = "deploy/reference/detection.md";
