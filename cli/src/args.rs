@@ -66,6 +66,10 @@ pub struct RunArgs {
     /// Memory for earshot, in MiB; rows have most of it, and the oldest go first [default: 512]
     #[arg(long)]
     pub memory_mib: Option<usize>,
+    /// Keep no values of SQL statements and Redis commands: '?' stands for literals, parameters and arguments beside the key,
+    /// for what Redis answers and for the texts of errors
+    #[arg(long)]
+    pub redact_statements: bool,
     /// Print the configuration as it will be used, and end
     #[arg(long)]
     pub print_config: bool,
@@ -84,6 +88,9 @@ pub struct ReplayArgs {
     /// Query to run on the result
     #[arg(long)]
     pub sql: Option<String>,
+    /// Show no values of SQL statements and Redis commands, as for 'run'; the file keeps them
+    #[arg(long)]
+    pub redact_statements: bool,
     /// Keep the result open to queries, like 'run'
     #[arg(long)]
     pub serve: bool,

@@ -31,6 +31,9 @@ pub struct Config {
     pub body_bytes_max: usize,
     /// How much of one argument is kept in a row, in bytes.
     pub argument_bytes_max: usize,
+    /// Keep no values of SQL statements and Redis commands: literals, parameters, arguments beside the key, what Redis answers and
+    /// the texts of errors are '?'.
+    pub redact_statements: bool,
 }
 
 impl Default for Config {
@@ -46,6 +49,7 @@ impl Default for Config {
             host: String::new(),
             body_bytes_max: parsing.body_bytes_max,
             argument_bytes_max: parsing.argument_bytes_max,
+            redact_statements: false,
         }
     }
 }
@@ -80,16 +84,21 @@ impl Config {
             }
             None => Self::default(),
         };
-        let Self { listen, pg_listen, data_dir, no_probes, token_file, memory_mib, .. } = &mut config;
+        config.set_flags(args);
+        Ok(config)
+    }
+
+    fn set_flags(&mut self, args: &RunArgs) {
+        let Self { listen, pg_listen, data_dir, no_probes, token_file, memory_mib, redact_statements, .. } = self;
         set(listen, args.listen);
         set(pg_listen, args.pg_listen);
         set(data_dir, args.data_dir.clone());
         set(memory_mib, args.memory_mib);
         *no_probes |= args.no_probes;
+        *redact_statements |= args.redact_statements;
         if args.token_file.is_some() {
             token_file.clone_from(&args.token_file);
         }
-        Ok(config)
     }
 
     /// The token, when one is configured. It must not be empty.
@@ -123,12 +132,28 @@ fn set<T>(to: &mut T, from: Option<T>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::args::{Args, Command};
 
     #[test]
     fn a_file_changes_what_it_names_and_nothing_else() {
         let config: Config = toml::from_str("memory_mib = 64\nlisten = \"127.0.0.1:9\"").unwrap();
         assert_eq!((config.memory_mib, config.listen.port(), config.pg_listen.port()), (64, 9, 7118));
         assert!(toml::from_str::<Config>("no_such_key = 1").is_err());
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_file() {
+        let config = |file: &str, flags: &[&str]| {
+            let parsed = <Args as clap::Parser>::parse_from(["earshot", "run"].iter().chain(flags));
+            let Command::Run(args) = parsed.command else { panic!("not run") };
+            let mut config: Config = toml::from_str(file).unwrap();
+            config.set_flags(&args);
+            config
+        };
+        assert!(!config("", &[]).redact_statements);
+        assert!(config("redact_statements = true", &[]).redact_statements);
+        assert!(config("redact_statements = false", &["--redact-statements"]).redact_statements);
+        assert_eq!(config("memory_mib = 64", &["--memory-mib", "65"]).memory_mib, 65);
     }
 
     #[test]

@@ -2,8 +2,14 @@
 //!
 //! In: a way to look headers up, or the text of a statement. Out: ids as sent. What is no id is none; nothing is converted.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
 /// An id is not longer.
 const ID_BYTES_MAX: usize = 128;
+/// `VERSION-TRACE-SPAN-FLAGS`, as version 00 has it and later ones begin.
+const TRACEPARENT_BYTES: usize = 55;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Trace<'a> {
@@ -27,17 +33,41 @@ pub fn from_headers<'a>(header: impl Fn(&'static [u8]) -> Option<&'a [u8]>) -> O
         })
 }
 
-/// `traceparent='…'` in a comment of a statement (sqlcommenter); the last one counts.
-pub fn from_sql(text: &[u8]) -> Option<Trace<'_>> {
-    const KEY: &[u8] = b"traceparent='";
-    let at = memchr::memmem::rfind(text, KEY)?;
-    let before = &text[..at];
-    let comment = memchr::memmem::rfind(before, b"/*")?;
-    if memchr::memmem::find(&before[comment..], b"*/").is_some() {
-        return None;
+/// Where in a statement the value of the last `traceparent='…'` in a comment begins
+/// (sqlcommenter, <https://google.github.io/sqlcommenter/spec/>): there [`traceparent`] reads it.
+pub fn in_sql(text: &[u8]) -> Option<usize> {
+    // most statements have no comment, and that is found out fast
+    memchr::memchr(b'*', text)?;
+    let (mut found, mut from) = (None, 0);
+    while let Some(open) = memchr::memmem::find(text.get(from..)?, b"/*") {
+        let inside = from + open + 2;
+        let end = memchr::memmem::find(&text[inside..], b"*/").map_or(text.len(), |len| inside + len);
+        found = in_comment(&text[inside..end]).map(|at| inside + at).or(found);
+        from = (end + 2).min(text.len());
     }
-    let value = &text[at + KEY.len()..];
-    w3c(&value[..memchr::memchr(b'\'', value)?])
+    found
+}
+
+/// The trace that a comment of a statement names.
+pub fn from_sql(text: &[u8]) -> Option<Trace<'_>> {
+    traceparent(&text[in_sql(text)?..])
+}
+
+fn in_comment(comment: &[u8]) -> Option<usize> {
+    static KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"traceparent"));
+    let value = |key: usize| {
+        let at = key + KEY.needle().len();
+        let equals = at + comment[at..].iter().position(|b| *b != b' ')?;
+        let rest = comment[equals..].strip_prefix(b"=")?;
+        let at = equals + 1 + rest.iter().position(|b| !matches!(b, b' ' | b'\'' | b'"'))?;
+        traceparent(&comment[at..]).map(|_| at)
+    };
+    KEY.find_iter(comment).filter_map(value).last()
+}
+
+/// Trace and span of a traceparent, whatever follows it.
+pub fn traceparent(value: &[u8]) -> Option<Trace<'_>> {
+    w3c(value.get(..TRACEPARENT_BYTES)?)
 }
 
 /// Version, 16 bytes, 8 bytes, flags, in hexadecimal (W3C Trace Context, section 3.2).
@@ -45,8 +75,8 @@ fn w3c(value: &[u8]) -> Option<Trace<'_>> {
     let hex = |text: &[u8]| text.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     let mut parts = value.trim_ascii().split(|&b| b == b'-');
     let (version, trace_id, span_id, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    let lengths = version.len() == 2 && trace_id.len() == 32 && span_id.len() == 16 && flags.len() >= 2;
-    let digits = hex(version) && hex(trace_id) && hex(span_id);
+    let lengths = version.len() == 2 && trace_id.len() == 32 && span_id.len() == 16;
+    let digits = hex(version) && hex(trace_id) && hex(span_id) && flags.get(..2).is_some_and(hex);
     let known = digits && version != b"ff" && is_hex_id(trace_id) && is_hex_id(span_id);
     (lengths && known).then_some(Trace { trace_id, span_id: Some(span_id) })
 }
@@ -130,18 +160,47 @@ mod tests {
         assert_eq!(ids(&[("x-request-id", "with space")]), None);
     }
 
+    fn of_sql(text: &str) -> Option<(String, Option<String>)> {
+        let owned = |id: &[u8]| String::from_utf8_lossy(id).into_owned();
+        let trace = from_sql(text.as_bytes())?;
+        Some((owned(trace.trace_id), trace.span_id.map(owned)))
+    }
+
     #[test]
     fn comments_of_statements() {
-        let text = format!("SELECT 1 /*action='a',traceparent='00-{TRACE}-{SPAN}-01'*/");
-        let found = from_sql(text.as_bytes()).expect("a trace");
-        assert_eq!((found.trace_id, found.span_id), (TRACE.as_bytes(), Some(SPAN.as_bytes())));
+        let (value, other) = (format!("00-{TRACE}-{SPAN}-01"), format!("00-{SPAN}{SPAN}-{SPAN}-01"));
+        let both = Some((TRACE.to_string(), Some(SPAN.to_string())));
         for text in [
-            format!("SELECT traceparent='00-{TRACE}-{SPAN}-01'"),
-            format!("SELECT /* c */ traceparent='00-{TRACE}-{SPAN}-01'"),
-            format!("SELECT 1 /*traceparent='00-{TRACE}-{SPAN}-01"),
-            "SELECT 1 /*traceparent=''*/".to_string(),
+            format!("SELECT 1 /*action='a',traceparent='{value}'*/"),
+            format!("/* traceparent = \"{value}\" */ SELECT 1"),
+            format!("/**/ SELECT /* traceparent */ 2 /* 3 */* 4 /*traceparent_of='x',traceparent='{value}',b='c'*/"),
+            // the last one counts, and what stands outside comments does not
+            format!("/*traceparent='{other}'*/ SELECT 1 /*traceparent='{value}'*/ + traceparent /* */"),
+            format!("/*traceparent='{other}',traceparent='{value}'*/"),
+            // cut behind it
+            format!("SELECT 1 /*traceparent='{value}"),
         ] {
-            assert_eq!(from_sql(text.as_bytes()), None, "{text}");
+            assert_eq!(of_sql(&text), both, "{text}");
+        }
+    }
+
+    #[test]
+    fn statements_without_a_trace() {
+        let value = format!("00-{TRACE}-{SPAN}-01");
+        for text in [
+            format!("SELECT traceparent='{value}'"),
+            format!("SELECT /* c */ traceparent='{value}'"),
+            format!("SELECT 1 /* 2 */* traceparent='{value}'"),
+            format!("SELECT 1 /*traceparent='{}'*/", &value[..54]),
+            format!("SELECT 1 /*traceparent='{}'*/", value.replace(|c| c != '-', "0")),
+            format!("SELECT 1 /*traceparent='ff{}'*/", &value[2..]),
+            format!("SELECT 1 /*traceparent='{}'*/", value.to_uppercase()),
+            "SELECT 1 /*traceparent=''*/".to_owned(),
+            "/*traceparent=".to_owned(),
+            "/*traceparent".to_owned(),
+            "SELECT 2 * 3 /*".to_owned(),
+        ] {
+            assert_eq!(of_sql(&text), None, "{text}");
         }
     }
 }

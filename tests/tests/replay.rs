@@ -12,7 +12,7 @@ use collector::batch::Sink;
 use collector::connect::Context;
 use collector::kernel::Clock;
 use collector::replay::{ReplayError, rows};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tests::{compare, root};
 
 /// A protocol's folder of captures, its table, and how the expected rows call its columns.
@@ -121,11 +121,16 @@ impl Sink for Kept {
 }
 
 fn replayed(path: &Path) -> (Result<(), ReplayError>, BTreeMap<&'static str, Vec<RecordBatch>>) {
+    replayed_as(path, false)
+}
+
+fn replayed_as(path: &Path, redact: bool) -> (Result<(), ReplayError>, BTreeMap<&'static str, Vec<RecordBatch>>) {
     let kept = Arc::new(Kept::default());
     let context = Context {
         host: Arc::from(&b""[..]),
         clock: Clock::UNIX,
         settings: protocol_parsers::Settings::default(),
+        redact,
         sink: kept.clone(),
         processes: None,
         ids: Arc::new(AtomicU64::new(1)),
@@ -291,5 +296,61 @@ fn a_capture_cut_anywhere_gives_no_row_that_the_whole_one_has_not() -> anyhow::R
             anyhow::ensure!(strange.is_none(), "{} cut at {length}: {strange:?}", capture.display());
         }
     }
+    Ok(())
+}
+
+/// Rows of a committed capture, replayed without values.
+fn redacted(capture: &str, table: &str, columns: &[(&str, &str)]) -> anyhow::Result<Vec<Value>> {
+    let (done, tables) = replayed_as(&root().join("tests/captures").join(capture), true);
+    done.with_context(|| capture.to_owned())?;
+    let rows = called(tables.get(table).map_or(&[], Vec::as_slice), columns)?;
+    anyhow::ensure!(!rows.is_empty(), "no rows in {capture}");
+    Ok(rows)
+}
+
+#[test]
+fn statements_are_kept_without_their_values() -> anyhow::Result<()> {
+    let columns = [("sql", "query"), ("with", "parameters"), ("error", "error_message")];
+    let postgres = redacted("postgres/recorded-psycopg.pcap", "postgres_events", &columns)?;
+    let shown = |rows: &[Value], text: &str| rows.iter().filter(|row| row.to_string().contains(text)).count();
+    for row in [
+        json!({ "sql": "copy (select * from rec where a < ?) to stdout", "with": null, "error": null }),
+        json!({ "sql": "select $1::int", "with": "[\"?\"]", "error": "?" }),
+        json!({
+            "sql": "select $1::numeric, $2::uuid, $3::timestamptz, $4::jsonb, $5::int[], $6::bool, $7::timestamp",
+            "with": "[\"?\",\"?\",\"?\",\"?\",[\"?\",\"?\",\"?\"],\"?\",\"?\"]",
+            "error": null,
+        }),
+    ] {
+        assert!(postgres.contains(&row), "no {row} in {postgres:#?}");
+    }
+    for secret in ["text ü", "12345", "abc", "2024", "deadbeef", "< 3"] {
+        assert_eq!(shown(&postgres, secret), 0, "{secret}");
+    }
+    let mysql = redacted("mysql/recorded-prepared.pcap", "mysql_events", &columns)?;
+    let row = json!({ "sql": "select ?, ?, ?", "with": "[\"?\",\"?\"]", "error": null });
+    assert!(mysql.contains(&row), "no {row} in {mysql:#?}");
+    for secret in ["text ü", "7000000000", "'x'", "vvv", "12.50"] {
+        assert_eq!(shown(&mysql, secret), 0, "{secret}");
+    }
+    Ok(())
+}
+
+#[test]
+fn commands_are_kept_without_their_arguments() -> anyhow::Result<()> {
+    let columns = [("command", "command"), ("args", "args"), ("reply", "response"), ("error", "error")];
+    let failed = redacted("redis/redis-error.pcap", "redis_events", &columns)?;
+    assert_eq!(failed, [json!({ "command": "GET", "args": "[\"abcd\"]", "reply": null, "error": "NOAUTH ?" })]);
+    let listed = redacted("redis/redis-debug.pcap", "redis_events", &columns)?;
+    assert_eq!(listed, [json!({ "command": "LRANGE", "args": "[\"mylist\",\"?\",\"?\"]", "reply": "?", "error": null })]);
+    Ok(())
+}
+
+#[test]
+fn other_tables_are_the_same_with_and_without_values() -> anyhow::Result<()> {
+    let columns = [("path", "req_path"), ("body", "req_body"), ("answer", "resp_body"), ("headers", "req_headers")];
+    let path = root().join("tests/captures/http/httpv1.pcap");
+    let rows = |redact| called(&replayed_as(&path, redact).1["http_events"], &columns);
+    assert_eq!(rows(false)?, rows(true)?);
     Ok(())
 }

@@ -13,7 +13,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("schema", &[]),
     ("statements", &[]),
     ("protocol-parsers", &["schema"]),
-    ("collector", &["ebpf-abi", "protocol-parsers", "schema"]),
+    ("collector", &["ebpf-abi", "protocol-parsers", "schema", "statements"]),
     ("query-engine", &["schema", "statements"]),
     ("earshot", &["collector", "protocol-parsers", "query-engine", "schema"]),
     ("tests", &["collector", "protocol-parsers", "schema"]),

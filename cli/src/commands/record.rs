@@ -42,6 +42,8 @@ async fn write(file: PathBuf, seconds: Option<u64>) -> Done {
     let settings = Settings {
         host: Arc::from(&b""[..]),
         parsing: protocol_parsers::Settings::default(),
+        // no row is kept
+        redact: false,
         sink: Arc::new(Nowhere),
         recorder: Some(Box::new(writer)),
     };

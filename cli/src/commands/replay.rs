@@ -28,6 +28,7 @@ pub fn replay(args: ReplayArgs) -> Done {
         host: Arc::from(&b""[..]),
         clock: Clock::UNIX,
         settings: protocol_parsers::Settings::default(),
+        redact: args.redact_statements,
         sink: Arc::new(StoreSink(store.clone())),
         processes: None,
         ids: Arc::new(AtomicU64::new(1)),

@@ -104,5 +104,11 @@ async fn serve(config: Config) -> Done {
 
 fn start_capture(config: &Config, host: String, store: Arc<Store>) -> Result<Live, StartError> {
     let host: Arc<[u8]> = host.into_bytes().into();
-    Live::start(Settings { host, parsing: config.parsing(), sink: Arc::new(StoreSink(store)), recorder: None })
+    Live::start(Settings {
+        host,
+        parsing: config.parsing(),
+        redact: config.redact_statements,
+        sink: Arc::new(StoreSink(store)),
+        recorder: None,
+    })
 }

@@ -81,6 +81,12 @@ pub struct Connection {
     pub session: u64,
     /// Of a client's plaintext: until when it waits for the server's.
     pub held_until_ns: Option<u64>,
+    /// What it was taken for until later bytes refuted it, if that was another protocol.
+    pub protocol_before: Option<&'static Protocol>,
+    /// How often a protocol was refuted.
+    pub corrections: u32,
+    /// What this end is as its opening told, not as a protocol let it appear.
+    opened_role: Option<Role>,
 }
 
 impl Connection {
@@ -113,6 +119,9 @@ impl Connection {
             phase: if mirrored { Phase::Silent } else { Phase::detecting(opened.from_start) },
             protocol: None,
             policy: None,
+            protocol_before: None,
+            corrections: 0,
+            opened_role: opened.role,
             session: 0,
             held_until_ns: None,
         }
@@ -135,6 +144,9 @@ impl Connection {
             phase: Phase::detecting(false),
             protocol: None,
             policy: None,
+            protocol_before: None,
+            corrections: 0,
+            opened_role: base.opened_role,
             session,
             held_until_ns: None,
         }
@@ -146,6 +158,20 @@ impl Connection {
             Direction::Sent => self.sent.begin_at(offset),
             Direction::Received => self.received.begin_at(offset),
         }
+    }
+
+    /// The connection speaks this protocol, as far as is known.
+    pub fn recognised(&mut self, protocol: &'static Protocol) {
+        let other = self.protocol.replace(protocol).filter(|before| !std::ptr::eq(*before, protocol));
+        if other.is_some() && self.corrections > 0 {
+            self.protocol_before = other;
+        }
+    }
+
+    /// What this end is, as far as a protocol that is still to be recognised may rely on it: what a refuted one let it appear
+    /// as is open again.
+    pub fn sure_role(&self) -> Option<Role> {
+        if self.corrections > 0 { self.opened_role } else { self.identity.role }
     }
 
     pub fn is_silent(&self) -> bool {

@@ -9,7 +9,11 @@ mod order;
 mod pairs;
 mod phase;
 mod plaintext;
+mod redact;
+mod report;
 mod rows;
+#[cfg(test)]
+mod tests;
 mod tracker;
 
 pub use event::{Closed, Consumer, Data, Direction, End, Endpoint, Event, Evidence, HostSocket, Opened, Owner, Plain, Role, Totals};

@@ -1,11 +1,12 @@
 //! A parser's rows get the prefix and suffix of their connection.
 
 use protocol_parsers::{Exchange, Output, Skipped, Transport};
-use schema::{Row, TrafficPrefix, TrafficSuffix};
+use schema::{Columns, Row, TrafficPrefix, TrafficSuffix};
 
 use super::connection::{EndText, Identity};
 use super::event::Role;
 use super::known::Known;
+use super::redact::Redacted;
 use crate::batch::Writer;
 use crate::kernel::Clock;
 
@@ -14,6 +15,8 @@ pub struct RowOutput<'a> {
     pub identity: &'a Identity,
     pub host: &'a [u8],
     pub clock: Clock,
+    /// Values of statements are not kept.
+    pub redact: bool,
     pub writer: &'a mut Writer,
     /// For datagrams: who the other end is, by the address that a datagram names.
     pub datagram_peer: &'a dyn Fn(u16) -> Option<DatagramPeer>,
@@ -93,7 +96,9 @@ impl Output for RowOutput<'_> {
             broken: Some(exchange.broken),
             ..Default::default()
         };
-        self.writer.row(row.table(), &[&prefix, row, &suffix]);
+        let redacted = Redacted(row);
+        let own: &dyn Columns = if self.redact { &redacted } else { row };
+        self.writer.row(row.table(), &[&prefix, own, &suffix]);
     }
 
     fn skipped(&mut self, why: Skipped, messages: u64, bytes: u64) {

@@ -3,21 +3,19 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use hashbrown::HashMap;
-use protocol_parsers::{Flow, Moment, Parser, Segment, Settings, State, Transport, Wanted};
-use schema::ProcessPrefix;
-use schema::tables::Connection as ConnectionRow;
-
 use super::connection::{Connection, Identity};
 use super::event::{Closed, Consumer, Data, Direction, End, Endpoint, Event, Opened, Owner, Role, Totals};
 use super::order::{PARKED_NS_MAX, Piece};
 use super::pairs::Pairs;
 use super::phase::{Kept, KeptPiece, Phase};
 use super::plaintext::{self, Unbound};
+use super::report::{Told, report};
 use super::rows::{DatagramPeer, RowOutput};
 use crate::batch::{Sink, Writer};
 use crate::discover::Processes;
 use crate::kernel::Clock;
+use hashbrown::HashMap;
+use protocol_parsers::{Confidence, Flow, Moment, Parser, Segment, Settings, State, Transport, Wanted};
 
 /// A request without a response becomes a row after this long.
 const UNANSWERED_NS: u64 = 60_000_000_000;
@@ -25,6 +23,8 @@ const UNANSWERED_NS: u64 = 60_000_000_000;
 const REPORT_NS: u64 = 60_000_000_000;
 /// How often an unrecognised connection is looked at again.
 const RETRY_NS: u64 = 1_000_000_000;
+/// A connection that turned out to be another protocol's is looked at again at once this often, then like an unrecognised one.
+const CORRECTIONS_AT_ONCE_MAX: u32 = 4;
 /// Connections of one worker. Beyond it the one that was silent longest goes.
 const CONNECTIONS_MAX: usize = 100_000;
 /// A connection is told to be copied in full when this much of it has been; before, the kernel's own limit does.
@@ -43,6 +43,8 @@ pub struct Context {
     pub host: Arc<[u8]>,
     pub clock: Clock,
     pub settings: Settings,
+    /// Literals, parameters and what may quote them are replaced before rows are kept.
+    pub redact: bool,
     pub sink: Arc<dyn Sink>,
     /// `None` in a replay: nothing is known of processes.
     pub processes: Option<Arc<Processes>>,
@@ -134,7 +136,7 @@ impl Tracker {
             }
             if connection.reported_ns.saturating_add(REPORT_NS) < now_ns {
                 connection.reported_ns = now_ns;
-                self.report(&connection, now_ns, None, None);
+                self.report(&connection, now_ns, false, None);
             }
             self.connections.insert(key, connection);
         }
@@ -353,16 +355,18 @@ impl Tracker {
 
     /// Looks for a protocol in what is kept; `more` when more bytes may come.
     fn classify(&mut self, connection: &mut Connection, now_ns: u64, more: bool) {
+        let role = connection.sure_role();
         let Phase::Detecting(kept) = &mut connection.phase else { return };
         let full = kept.is_full();
         let (sent, received) = (kept.beginning(Direction::Sent), kept.beginning(Direction::Received));
         let identity = &mut connection.identity;
-        let serves = identity.role.map(|r| r == Role::Server);
+        let serves = role.map(|r| r == Role::Server);
         let found = protocol_parsers::detect(identity.transport, &sent, &received, serves, kept.from_start, more && !full);
         match found {
-            Ok(found) => {
+            // what was taken for the wrong protocol once is not guessed at again
+            Ok(found) if connection.corrections == 0 || found.confidence > Confidence::Guessed => {
                 let kept = std::mem::take(kept);
-                if identity.role.is_none() {
+                if role.is_none() {
                     identity.role = found.sender_serves.map(|serves| if serves { Role::Server } else { Role::Client });
                 }
                 self.choose_end(connection);
@@ -370,7 +374,7 @@ impl Tracker {
                     return;
                 }
                 self.decide_turn(connection);
-                connection.protocol = Some(found.protocol);
+                connection.recognised(found.protocol);
                 connection.phase = Phase::Parsing((found.protocol.parser)(
                     &self.context.settings,
                     connection.identity.transport,
@@ -378,8 +382,8 @@ impl Tracker {
                 ));
                 self.feed(connection, kept);
             }
-            Err(undecided) if undecided && more && !full => {}
-            Err(_) => {
+            Ok(_) | Err(true) if more && !full => {}
+            _ => {
                 let later = kept.split_off(|bytes| protocol_parsers::begins(identity.transport, bytes));
                 let bytes = kept.bytes() as u64;
                 connection.phase = Phase::Unrecognised { tried_ns: now_ns };
@@ -444,8 +448,8 @@ impl Tracker {
             Some(DatagramPeer { process: other.identity.process.clone(), told_there: other.received.total() > 0 })
         };
         let identity: &Identity = &connection.identity;
-        let (host, clock) = (&*self.context.host, self.context.clock);
-        let mut out = RowOutput { identity, host, clock, writer: &mut self.writer, datagram_peer: &datagram_peer };
+        let (host, clock, redact) = (&*self.context.host, self.context.clock, self.context.redact);
+        let mut out = RowOutput { identity, host, clock, redact, writer: &mut self.writer, datagram_peer: &datagram_peer };
         work(parser.as_mut(), &mut out);
     }
 
@@ -466,7 +470,12 @@ impl Tracker {
                 let now_ns = connection.last_ns;
                 let at = Moment { mono_ns: now_ns, thread_id: 0 };
                 self.with_parser(connection, |parser, out| parser.close(at, out));
-                connection.phase = Phase::Unrecognised { tried_ns: now_ns };
+                connection.corrections = connection.corrections.saturating_add(1);
+                connection.phase = if connection.corrections <= CORRECTIONS_AT_ONCE_MAX {
+                    Phase::detecting(false)
+                } else {
+                    Phase::Unrecognised { tried_ns: now_ns }
+                };
             }
         }
     }
@@ -527,7 +536,7 @@ impl Tracker {
         let at = Moment { mono_ns: at_ns, thread_id: 0 };
         self.with_parser(&mut connection, |parser, out| parser.close(at, out));
         if !plaintext::is_plain(connection.key) {
-            self.report(&connection, at_ns, Some(at_ns), totals);
+            self.report(&connection, at_ns, true, totals);
             self.pairs.remove(&connection);
         }
         if connection.policy.is_some()
@@ -535,6 +544,12 @@ impl Tracker {
         {
             policies.forget(connection.key);
         }
+    }
+
+    fn report(&mut self, connection: &Connection, at_ns: u64, closed: bool, totals: Option<Totals>) {
+        let told = Told { at_ns, closed, totals };
+        let inside = self.connections.get(&plaintext::key_of(connection.key)).and_then(|plain| plain.protocol);
+        report(connection, inside, &told, self.context.clock, &self.context.host, &mut self.writer);
     }
 
     /// The one that was silent longest makes room.
@@ -547,62 +562,6 @@ impl Tracker {
             let now_ns = self.now_ns;
             self.finish(connection, now_ns, None);
         }
-    }
-
-    /// A row in `connections`; of a connection with both ends here, the end that is parsed tells it.
-    fn report(&mut self, connection: &Connection, at_ns: u64, closed_ns: Option<u64>, totals: Option<Totals>) {
-        if connection.is_silent() || connection.identity.transport == Transport::Datagram {
-            return;
-        }
-        let inside = self.connections.get(&plaintext::key_of(connection.key)).and_then(|plain| plain.protocol);
-        let identity = &connection.identity;
-        let (own, other) =
-            if identity.turned { (&identity.peer, &identity.process) } else { (&identity.process, &identity.peer) };
-        let (local, remote) =
-            if identity.turned { (&identity.remote, &identity.local) } else { (&identity.local, &identity.remote) };
-        let (own, other) = (own.process(), other.process());
-        let mut counted = totals.unwrap_or_else(|| connection.totals());
-        if identity.turned {
-            std::mem::swap(&mut counted.sent_bytes, &mut counted.received_bytes);
-        }
-        let clock = self.context.clock;
-        let host = self.context.host.clone();
-        let prefix = ProcessPrefix {
-            time: Some(clock.unix_ns(at_ns)),
-            host: Some(&host),
-            process_id: own.map(|p| p.id),
-            pid: own.map(|p| p.pid as i32),
-            process_name: own.map(|p| p.name.as_slice()),
-            container_id: own.and_then(|p| p.container_id.as_deref()),
-            service: own.map(|p| p.service()),
-            ..Default::default()
-        };
-        let role = match identity.shown_role() {
-            Some(Role::Server) => b"server".as_slice(),
-            Some(Role::Client) => b"client",
-            None => b"unknown",
-        };
-        let row = ConnectionRow {
-            connection_id: Some(identity.id),
-            local_addr: local.addr.as_deref(),
-            local_port: local.port,
-            remote_addr: remote.addr.as_deref(),
-            remote_port: remote.port,
-            peer_process_id: other.map(|p| p.id),
-            peer_pid: other.map(|p| p.pid as i32),
-            peer_process_name: other.map(|p| p.name.as_slice()),
-            role: Some(role),
-            opened_at: connection.opened_ns.map(|ns| clock.unix_ns(ns)),
-            closed_at: closed_ns.map(|ns| clock.unix_ns(ns)),
-            protocol: inside.or(connection.protocol).map(|p| p.name.as_bytes()),
-            sent_bytes: Some(counted.sent_bytes as i64),
-            received_bytes: Some(counted.received_bytes as i64),
-            retransmits: totals.map(|t| t.retransmits as i64),
-            rtt_ns: totals.filter(|t| t.rtt_ns > 0).map(|t| t.rtt_ns as i64),
-            state: Some(if closed_ns.is_some() { b"closed" } else { b"open" }),
-            ..Default::default()
-        };
-        self.writer.row(ConnectionRow::TABLE, &[&prefix, &row]);
     }
 }
 

@@ -23,6 +23,8 @@ use worker::Policy;
 pub struct Settings {
     pub host: Arc<[u8]>,
     pub parsing: protocol_parsers::Settings,
+    /// Literals, parameters and what may quote them are replaced before rows are kept.
+    pub redact: bool,
     pub sink: Arc<dyn Sink>,
     /// Takes every raw record, before anything is made of it.
     pub recorder: Option<Box<dyn Recorder>>,
@@ -48,6 +50,7 @@ impl Live {
             host: settings.host.clone(),
             clock,
             settings: settings.parsing,
+            redact: settings.redact,
             sink: settings.sink.clone(),
             processes: Some(processes.clone()),
             ids: Arc::new(AtomicU64::new(first_id(clock))),

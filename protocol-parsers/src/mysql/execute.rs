@@ -3,8 +3,8 @@
 use super::limits::PARAMETERS_MAX;
 use super::read::Reader;
 use super::statements::{ParameterType, Statement};
-use super::text::traceparent;
 use super::value::{text, value};
+use crate::trace::{Trace, traceparent};
 
 /// Bit of the flags of COM_STMT_EXECUTE: the number of parameters is on the wire, as attributes may follow them.
 const PARAMETER_COUNT_AVAILABLE: u8 = 0x08;
@@ -171,7 +171,7 @@ fn bulk_row(reader: &mut Reader<'_>, types: &[ParameterType], room: Room, out: &
 /// The statement of COM_QUERY without the attributes before it, and the traceparent among these.
 pub struct Query<'a> {
     pub text: &'a [u8],
-    pub traceparent: Option<(&'a [u8], &'a [u8])>,
+    pub traceparent: Option<Trace<'a>>,
 }
 
 /// `payload` begins after the command's byte. `attributes` is `None` when it is not known whether they were agreed on: no

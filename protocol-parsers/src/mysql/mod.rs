@@ -13,7 +13,7 @@
 //! | `execute.rs` `value.rs` | parameters of prepared statements as JSON |
 //! | `statements.rs` | which text a statement number stands for |
 //! | `response.rs` | where a response ends and what it says |
-//! | `text.rs` | what a statement's text tells: keyword, trace, database |
+//! | `text.rs` | what a statement's text tells: keyword, database |
 //! | `queue.rs` `row.rs` | commands that wait for their responses, and their rows |
 //! | `session.rs` | what packets mean: login, commands, responses |
 //! | `pair.rs` | one connection: keeps both directions aligned |

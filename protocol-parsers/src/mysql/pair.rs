@@ -169,7 +169,8 @@ impl Connection {
                 return bytes.len();
             }
             used += self.packet_down(&bytes[used..], at, out);
-            if std::mem::take(&mut self.session.compression_begins) {
+            // what looks like another login in what is compressed already begins nothing
+            if std::mem::take(&mut self.session.compression_begins) && self.down_frames.is_none() {
                 self.up_frames = Some(Box::default());
                 self.down_frames = Some(Box::default());
                 return used;

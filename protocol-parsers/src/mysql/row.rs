@@ -4,7 +4,8 @@ use super::MysqlEvent;
 use super::login::Names;
 use super::queue::Waiting;
 use super::response::Response;
-use super::text::{KEYWORD_BYTES_MAX, keyword, trace};
+use super::text::{KEYWORD_BYTES_MAX, keyword};
+use crate::trace::{self, Trace};
 use crate::{Exchange, Output};
 
 /// What is known of a response when its row is written.
@@ -43,8 +44,8 @@ pub fn emit(waiting: &Waiting, answer: Option<Answer<'_>>, broken: bool, names: 
         database_name: Some(names.database.as_slice()).filter(|n| known(n)),
         ..MysqlEvent::default()
     };
-    let attribute = waiting.trace.as_deref().map(|(trace, span)| (trace.as_slice(), span.as_slice()));
-    let trace = attribute.or_else(|| query.and_then(trace));
+    let attribute = waiting.trace.as_deref().map(|(trace, span)| Trace { trace_id: trace, span_id: Some(span) });
+    let trace = attribute.or_else(|| query.and_then(trace::from_sql));
     let exchange = Exchange {
         started: waiting.started,
         ended_ns: answer.and_then(|a| a.ended_ns),
@@ -54,8 +55,8 @@ pub fn emit(waiting: &Waiting, answer: Option<Answer<'_>>, broken: bool, names: 
         gap_before: waiting.gap_before || answer.is_some_and(|a| a.gap_before),
         broken,
         confidence: waiting.confidence,
-        trace_id: trace.map(|t| t.0),
-        span_id: trace.map(|t| t.1),
+        trace_id: trace.map(|t| t.trace_id),
+        span_id: trace.and_then(|t| t.span_id),
         ..Exchange::default()
     };
     out.row(&row, &exchange);

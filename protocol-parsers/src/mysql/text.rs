@@ -1,8 +1,4 @@
-//! What the text of a statement tells: its first keyword, the trace it belongs to, the database it changes to.
-
-use std::sync::LazyLock;
-
-use memchr::memmem::Finder;
+//! What the text of a statement tells: its first keyword, the database it changes to.
 
 /// Longest keyword that is taken for one.
 pub const KEYWORD_BYTES_MAX: usize = 24;
@@ -42,25 +38,6 @@ fn statement(mut text: &[u8]) -> &[u8] {
 
 fn digits_skipped(text: &[u8]) -> &[u8] {
     &text[text.iter().position(|b| !b.is_ascii_digit()).unwrap_or(text.len())..]
-}
-
-/// Trace and span of `traceparent='00-TRACE-SPAN-FLAGS'` in a comment (<https://google.github.io/sqlcommenter/spec/>).
-pub fn trace(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    static FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"traceparent='"));
-    // most statements have no comment, which is found out faster
-    memchr::memmem::find(text, b"/*")?;
-    let at = FINDER.find(text)?;
-    traceparent(&text[at + FINDER.needle().len()..])
-}
-
-/// Trace and span of a traceparent (<https://www.w3.org/TR/trace-context/>), perhaps followed by something.
-pub fn traceparent(value: &[u8]) -> Option<(&[u8], &[u8])> {
-    let value = value.get(..55)?;
-    let (trace, span) = (&value[3..35], &value[36..52]);
-    let hex = |part: &[u8]| part.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    let dashes = [2, 35, 52].iter().all(|&at| value[at] == b'-');
-    let named = |part: &[u8]| hex(part) && part.iter().any(|b| *b != b'0');
-    (dashes && hex(&value[..2]) && named(trace) && named(span)).then_some((trace, span))
 }
 
 /// The database of `USE name`.

@@ -24,7 +24,6 @@ mod statement;
 mod table;
 #[cfg(test)]
 mod tests;
-mod trace;
 mod value;
 
 pub use table::PostgresEvent;

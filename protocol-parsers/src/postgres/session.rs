@@ -155,8 +155,8 @@ impl Session {
             gap_before: waiting.gap_before || outcome.is_some_and(|o| o.gap_before),
             broken: matches!(end, End::Broken),
             confidence,
-            trace_id: trace.map(|t| t.0),
-            span_id: trace.map(|t| t.1),
+            trace_id: trace.map(|t| t.trace_id),
+            span_id: trace.and_then(|t| t.span_id),
             ..Exchange::default()
         };
         out.row(&row, &exchange);

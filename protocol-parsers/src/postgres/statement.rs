@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::trace;
 use crate::Moment;
+use crate::trace::{self, Trace};
 
 /// Named statements, and bytes of their texts, that one connection may hold.
 const STATEMENTS_MAX: usize = 1024;
@@ -43,7 +43,7 @@ impl Statement {
         }
         Self {
             truncated: truncated || kept.len() < text.len(),
-            trace_at: trace::find(kept),
+            trace_at: trace::in_sql(kept),
             operation_bytes: word.len().min(WORD_BYTES_MAX) as u8,
             operation,
             text: kept.to_vec(),
@@ -57,8 +57,8 @@ impl Statement {
     }
 
     /// Trace and span that a comment names.
-    pub fn trace(&self) -> Option<(&[u8], &[u8])> {
-        trace::ids(&self.text, self.trace_at?)
+    pub fn trace(&self) -> Option<Trace<'_>> {
+        trace::traceparent(self.text.get(self.trace_at?..)?)
     }
 
     pub fn heap_bytes(&self) -> usize {

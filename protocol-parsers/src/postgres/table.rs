@@ -13,11 +13,11 @@ schema::table! {
         /// 'Query' 'Parse' 'Execute' 'FunctionCall' 'Startup' 'Cancel'; 'Copy' a replication stream; 'Bind' … an error without Execute.
         command: Name,
         /// Text of the statement, also of the one that an Execute runs; null when it was prepared before earshot looked.
-        query: Text,
+        query: Text redacted PostgresSql,
         /// First word of the statement, upper case.
         operation: Name,
         /// Parameters in order; binary ones of unknown type as '\xHEX'.
-        parameters: Text [Json],
+        parameters: Text [Json] redacted Values,
         /// Last command tag, such as 'INSERT 0 2'.
         command_tag: Text,
         /// Rows returned, changed or copied, by the command tags; the sum over the statements of one Query.
@@ -25,7 +25,7 @@ schema::table! {
         /// SQLSTATE of the error; null when there was none.
         error_code: Name,
         /// The error's primary message.
-        error_message: Text,
+        error_message: Text redacted Whole,
         /// Who logged in; null when the login was not seen.
         user_name: Name,
         /// Which database; null when the login was not seen.

@@ -1,4 +1,4 @@
-//! One column: its name, type, unit and meaning.
+//! One column: its name, type, unit and meaning, and what of it is shown when values are not to be kept.
 
 /// How a column is stored and compared.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,6 +50,30 @@ impl Type {
     }
 }
 
+/// What becomes of a column's values when they are not to be kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Redaction {
+    PostgresSql,
+    MysqlSql,
+    Values,
+    Key,
+    Code,
+    Whole,
+}
+
+impl Redaction {
+    /// As the reference tells it.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Redaction::PostgresSql | Redaction::MysqlSql => "literals, and what comments say, are `?`",
+            Redaction::Values => "each value is `\"?\"`, but for the one that a column `key` shows; the list keeps its length",
+            Redaction::Key => "stays",
+            Redaction::Code => "the leading code stays, the text is `?`",
+            Redaction::Whole => "`?`",
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 pub struct Column {
     pub name: &'static str,
@@ -57,6 +81,8 @@ pub struct Column {
     pub unit: Option<Unit>,
     /// One line, as the declaration's doc comment has it.
     pub about: &'static str,
+    /// `None`: it stays as it is.
+    pub redaction: Option<Redaction>,
 }
 
 impl Column {

@@ -15,7 +15,7 @@ mod row;
 mod table;
 pub mod tables;
 
-pub use column::{Column, Type, Unit, kinds};
+pub use column::{Column, Redaction, Type, Unit, kinds};
 pub use prefix::{HostPrefix, ProcessPrefix, TrafficPrefix, TrafficSuffix};
 pub use row::{ColumnKind, ColumnWriter, Columns, Row};
 pub use table::{RequestsView, Table};

@@ -30,13 +30,14 @@ pub trait Row: Columns {
     fn table(&self) -> &'static Table;
 }
 
-/// Declares a run of columns: a struct with one field a column, and the column list `COLUMNS`.
+/// Declares a run of columns: a struct with one field a column, and the column list `COLUMNS`. A column is its meaning, then
+/// `name: Kind`, with its unit in brackets, and with `redacted` and a [`Redaction`](crate::Redaction) when it holds values.
 #[macro_export]
 macro_rules! columns {
     (
         $(#[$meta:meta])*
         $vis:vis struct $row:ident {
-            $( $(#[doc = $about:literal])+ $col:ident : $kind:ident $([$unit:ident])? ),* $(,)?
+            $( $(#[doc = $about:literal])+ $col:ident : $kind:ident $([$unit:ident])? $(redacted $redaction:ident)? ),* $(,)?
         }
     ) => {
         $(#[$meta])*
@@ -53,6 +54,7 @@ macro_rules! columns {
                     ty: <$crate::kinds::$kind as $crate::ColumnKind>::TYPE,
                     unit: $crate::columns!(@unit $($unit)?),
                     about: concat!($($about),+),
+                    redaction: $crate::columns!(@redaction $($redaction)?),
                 } ),*
             ];
         }
@@ -64,6 +66,8 @@ macro_rules! columns {
     };
     (@unit) => { None };
     (@unit $unit:ident) => { Some($crate::Unit::$unit) };
+    (@redaction) => { None };
+    (@redaction $redaction:ident) => { Some($crate::Redaction::$redaction) };
 }
 
 /// Declares a table: `columns!` plus its name, its meaning, the prefix and suffix that surround it, and, for a traffic

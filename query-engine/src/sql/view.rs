@@ -14,7 +14,7 @@ const OWN: &[Column] = &[
 ];
 
 const fn column(name: &'static str, ty: Type, about: &'static str) -> Column {
-    Column { name, ty, unit: None, about }
+    Column { name, ty, unit: None, about, redaction: None }
 }
 
 /// The view's columns, as a catalogue lists them.

@@ -39,7 +39,7 @@ enum Command {
     /// The page: check that the built one is what the sources give, and run its tests
     #[command(subcommand)]
     Ui(ui::Command),
-    /// Write the reference of the tables, or check that it is current
+    /// Write the reference of the tables and of detection, or check that the tables' is current (detection's is a test)
     Reference {
         /// Only say whether it is current
         #[arg(long)]

@@ -1,4 +1,4 @@
-//! `deploy/reference/tables.md`: every table and column, from the declarations.
+//! `deploy/reference`: every table and column, from the declarations; what traffic is taken for, from the test that looks at it.
 
 use std::fmt::Write;
 
@@ -6,6 +6,7 @@ use anyhow::Context;
 use schema::{Column, Table};
 
 use crate::place::Place;
+use crate::program::{cargo, run};
 
 const PAGE: &str = "deploy/reference/tables.md";
 
@@ -14,7 +15,11 @@ pub fn write(place: &Place) -> anyhow::Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     }
-    std::fs::write(&path, page(&tables())).with_context(|| format!("cannot write {PAGE}"))
+    std::fs::write(&path, page(&tables())).with_context(|| format!("cannot write {PAGE}"))?;
+    // the test knows the captures; it compares when it is not told to write
+    let mut detection = cargo(place);
+    detection.args(["test", "--release", "--locked", "--workspace", "--quiet", "--test", "parsers", "the_page_is_current"]);
+    run(detection.env("EARSHOT_WRITE_REFERENCE", "1"))
 }
 
 pub fn check(place: &Place) -> anyhow::Result<()> {
@@ -41,6 +46,7 @@ fn page(tables: &[&Table]) -> String {
         columns(&mut out, table.columns());
     }
     requests(&mut out, tables);
+    redaction(&mut out, tables);
     out
 }
 
@@ -59,6 +65,16 @@ fn requests(out: &mut String, tables: &[&Table]) {
         let cells =
             [view.protocol, view.operation, view.target, view.status, view.failed].map(|sql| format!("`{}`", cell(sql)));
         let _ = writeln!(out, "| `{}` | {} |", table.name, cells.join(" | "));
+    }
+}
+
+fn redaction(out: &mut String, tables: &[&Table]) {
+    out.push_str("\n## Without values\n\nWhat `redact_statements` (`--redact-statements`) makes of columns that hold values. ");
+    out.push_str("All others are as without it; null stays null.\n\n| table | column | kept |\n|---|---|---|\n");
+    for table in tables {
+        for (column, redaction) in table.columns().filter_map(|c| Some((c, c.redaction?))) {
+            let _ = writeln!(out, "| `{}` | `{}` | {} |", table.name, column.name, redaction.meaning());
+        }
     }
 }
 
@@ -84,6 +100,19 @@ mod tests {
                     column.name
                 );
             }
+        }
+    }
+
+    #[test]
+    fn the_page_tells_what_is_kept_of_values() {
+        let page = page(&tables());
+        let section = page.split("\n## Without values\n").nth(1).expect("the section");
+        for row in [
+            "| `postgres_events` | `query` | literals",
+            "| `mysql_events` | `parameters` | each",
+            "| `redis_events` | `args` | each",
+        ] {
+            assert!(section.contains(row), "no {row} in {section}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! What CI runs: setup, check, build, every test, a short fuzz.
+//! What CI runs: setup, check, build, every test, the parsers against other implementations, a short fuzz.
 
 use std::path::Path;
 
@@ -35,6 +35,7 @@ fn all(place: &Place, steps: &mut Steps, closing: &mut Vec<String>) -> anyhow::R
     steps.step("documents' examples", || {
         run(cargo(place).args(["test", "--release", "--locked", "--workspace", "--doc", "--quiet"]))
     })?;
+    steps.step("parsers against peers", || peers(place))?;
     steps.step("fuzz", || fuzz::fuzz(place, fuzz::SECONDS_SHORT))?;
     steps.step("tests", || {
         let mut nextest = cargo(place);
@@ -45,6 +46,14 @@ fn all(place: &Place, steps: &mut Steps, closing: &mut Vec<String>) -> anyhow::R
         *closing = lines;
         done
     })
+}
+
+/// The parsers against other implementations. What these need has other features than the rest of the workspace has, so they are
+/// built in a folder of their own, which leaves everything else as it was built.
+fn peers(place: &Place) -> anyhow::Result<()> {
+    let mut command = cargo(place);
+    command.args(["test", "--release", "--locked", "--quiet", "--package", "protocol-parsers", "--features", "peers", "--lib"]);
+    run(command.arg("--target-dir").arg(place.target.join("peers")))
 }
 
 /// Checkouts may share a target folder for the sake of the dependencies, but cargo tells their own crates apart by time alone: those

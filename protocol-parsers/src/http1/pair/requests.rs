@@ -83,6 +83,8 @@ impl Connection {
             if kind == Kind::Head && answer.message.body_bytes == 0 {
                 self.responses.abandon_body();
                 self.answer_ended(true, false, out);
+                // it was over long ago, perhaps so long that it does not wait for the request's body any more
+                self.release_late(self.requests.last.mono_ns, out);
             }
         }
     }

@@ -116,6 +116,19 @@ fn a_response_without_length_ends_with_the_connection() {
 }
 
 #[test]
+fn an_early_answer_to_head_waits_no_longer_than_others() {
+    check(
+        &[
+            request("HEAD /h HTTP/1.1\r\nTransfer-Encoding: chunked\r\n"),
+            response("HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n"),
+            Step::Wait(600),
+            request("\r\n5\r\nab\r\nc\r\n0\r\n\r\n"),
+        ],
+        &["method=HEAD path=/h status=200"],
+    );
+}
+
+#[test]
 fn an_early_response_waits_for_the_rest_of_its_request() {
     let post = "POST /e HTTP/1.1\r\nContent-Length: 10\r\n\r\n01234";
     let next = "GET /n HTTP/1.1\r\n\r\n";

@@ -20,7 +20,7 @@ impl Session {
                 waiting.query_end = waiting.buffer.len();
                 waiting.truncated = packet.cut();
                 waiting.trace =
-                    query.traceparent.and_then(|(trace, span)| Some(Box::new((trace.try_into().ok()?, span.try_into().ok()?))));
+                    query.traceparent.and_then(|t| Some(Box::new((t.trace_id.try_into().ok()?, t.span_id?.try_into().ok()?))));
             }
             command::PREPARE => {
                 waiting.buffer.extend_from_slice(&payload[1..]);

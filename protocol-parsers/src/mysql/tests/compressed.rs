@@ -102,3 +102,31 @@ fn unpacking_takes_bounded_memory() {
         assert_eq!(rows.sizes[1].0, Some(sent.len() as u64));
     }
 }
+
+#[test]
+fn another_login_in_what_is_compressed_begins_nothing() {
+    let flags = FLAGS | COMPRESS;
+    let (hello, name, welcome) = (greeting(flags), login(flags, "eve", "shop"), ok(2, 0, 2));
+    let mut damaged = frame(0, &query("select 1"), How::Zlib);
+    damaged[7..].fill(0xee);
+    check(
+        &[
+            Server(&hello),
+            // it seems to be joined, so that another login is believed
+            Server(&hello),
+            Client(&name),
+            Server(&welcome),
+            Client(&damaged),
+            Client(&frame(1, &[name.as_slice(), &query("do 2")].concat(), How::Plain)),
+            Server(&frame(0, &[welcome.as_slice(), &ok(1, 0, 2)].concat(), How::Plain)),
+            Client(&frame(0, &query("do 1"), How::Plain)),
+            Server(&frame(1, &ok(1, 0, 2), How::Plain)),
+        ],
+        &[
+            "LOGIN | - | - | - | - | - | - | - | - | eve | shop likely",
+            "LOGIN | - | - | - | - | - | - | - | - | eve | shop [gap] guessed",
+            "COM_QUERY | DO | do 2 | - | - | 0 | - | - | - | eve | shop guessed",
+            "COM_QUERY | DO | do 1 | - | - | 0 | - | - | - | eve | shop likely",
+        ],
+    );
+}

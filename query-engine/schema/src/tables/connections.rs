@@ -26,6 +26,8 @@ crate::table! {
         closed_at: Time,
         /// Protocol recognised on it; null when none was.
         protocol: Name,
+        /// Protocol that it was taken for until later bytes refuted it; null when the first recognised held.
+        protocol_before: Name,
         /// Bytes that this end sent since it was first seen.
         sent_bytes: Int64 [Bytes],
         /// Bytes that this end received since it was first seen.

@@ -1,0 +1,160 @@
+//! A wrong guess is corrected: events in, what the tables say of it out.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int32Type;
+use arrow_array::{Array, RecordBatch, StringArray};
+use protocol_parsers::{Moment, Settings, Transport};
+use schema::Table;
+
+use super::{Closed, Consumer, Context, Data, Direction, Endpoint, Event, Opened, Tracker};
+use crate::batch::Sink;
+use crate::kernel::Clock;
+
+const KEY: u64 = 7;
+/// Exchanges that follow the misleading beginning.
+const EXCHANGES: usize = 6000;
+
+#[derive(Default)]
+struct Kept(Mutex<Vec<(&'static str, RecordBatch)>>);
+
+impl Sink for Kept {
+    fn rows(&self, table: &'static Table, batch: RecordBatch) {
+        self.0.lock().expect("no writer panicked").push((table.name, batch));
+    }
+}
+
+impl Kept {
+    /// The values of a name column, in the order of the rows.
+    fn names(&self, table: &str, column: &str) -> Vec<Option<String>> {
+        let batches = self.0.lock().expect("no writer panicked");
+        let mut names = vec![];
+        for (_, batch) in batches.iter().filter(|(name, _)| *name == table) {
+            let column = batch.column_by_name(column).expect(column).as_dictionary::<Int32Type>();
+            let values = column.downcast_dict::<StringArray>().expect("names");
+            names.extend(values.into_iter().map(|name| name.map(str::to_owned)));
+        }
+        names
+    }
+}
+
+/// One connection, of which nobody saw who opened it.
+struct Talk {
+    tracker: Tracker,
+    kept: Arc<Kept>,
+    sent: u64,
+    received: u64,
+    now_ns: u64,
+}
+
+impl Talk {
+    fn begin() -> Self {
+        let kept = Arc::new(Kept::default());
+        let context = Context {
+            host: Arc::from(&b""[..]),
+            clock: Clock::UNIX,
+            settings: Settings::default(),
+            redact: false,
+            sink: kept.clone(),
+            processes: None,
+            ids: Arc::new(AtomicU64::new(1)),
+        };
+        let mut tracker = Tracker::new(context, None);
+        tracker.event(Event::Opened(Opened {
+            key: KEY,
+            transport: Transport::Stream,
+            local: Endpoint::Inet("10.0.0.1:1000".parse().expect("an address")),
+            remote: Endpoint::Inet("10.0.0.2:2000".parse().expect("an address")),
+            role: None,
+            from_start: true,
+            at_ns: 1,
+            host: None,
+        }));
+        Self { tracker, kept, sent: 0, received: 0, now_ns: 1 }
+    }
+
+    fn say(&mut self, direction: Direction, bytes: &[u8]) {
+        self.now_ns += 1000;
+        let offset = match direction {
+            Direction::Sent => &mut self.sent,
+            Direction::Received => &mut self.received,
+        };
+        let data = Data {
+            key: KEY,
+            direction,
+            offset: *offset,
+            len: bytes.len() as u64,
+            bytes,
+            at: Moment { mono_ns: self.now_ns, thread_id: 0 },
+            pid: 0,
+            remote: None,
+        };
+        *offset += bytes.len() as u64;
+        self.tracker.event(Event::Data(data));
+    }
+
+    fn end(mut self) -> Arc<Kept> {
+        self.tracker.event(Event::Closed(Closed { key: KEY, at_ns: self.now_ns + 1000, totals: None }));
+        self.tracker.finish_all();
+        self.kept
+    }
+}
+
+fn name(text: &str) -> Option<String> {
+    Some(text.to_owned())
+}
+
+#[test]
+fn a_wrong_first_guess_is_corrected_and_told() {
+    let mut talk = Talk::begin();
+    // an inline command that is a request of HTTP, too
+    talk.say(Direction::Sent, b"GET / HTTP/1.0\r\n\r\n");
+    talk.say(Direction::Received, b"-ERR wrong number of arguments for 'get' command\r\n");
+    for n in 0..EXCHANGES {
+        talk.say(Direction::Sent, format!("*2\r\n$3\r\nGET\r\n$8\r\nkey-{n:04}\r\n").as_bytes());
+        talk.say(Direction::Received, b"$5\r\nvalue\r\n");
+    }
+    let kept = talk.end();
+    assert_eq!(kept.names("connections", "protocol"), [name("redis")]);
+    assert_eq!(kept.names("connections", "protocol_before"), [name("http")]);
+    let commands = kept.names("redis_events", "command");
+    // all but those that refuted the guess
+    assert!(commands.len() > EXCHANGES / 2, "{} rows", commands.len());
+    assert!(commands.iter().all(|command| *command == name("GET")));
+    assert!(kept.names("redis_events", "confidence").iter().all(|sure| *sure == name("likely")));
+}
+
+#[test]
+fn who_serves_is_corrected_too() {
+    let mut talk = Talk::begin();
+    // the end that seems to ask at first is the server
+    talk.say(Direction::Received, b"GET / HTTP/1.0\r\n\r\n");
+    for n in 0..EXCHANGES {
+        talk.say(Direction::Sent, format!("*2\r\n$3\r\nGET\r\n$8\r\nkey-{n:04}\r\n").as_bytes());
+        talk.say(Direction::Received, b"$5\r\nvalue\r\n");
+    }
+    let kept = talk.end();
+    assert_eq!(kept.names("connections", "protocol_before"), [name("http")]);
+    let ports = kept.names("redis_events", "local_addr");
+    // rows of a replay are the server's
+    assert!(ports.len() > EXCHANGES / 2 && ports.iter().all(|addr| *addr == name("10.0.0.2")), "{:?}", ports.first());
+}
+
+#[test]
+fn garbage_behind_a_right_guess_does_not_change_it() {
+    let mut talk = Talk::begin();
+    talk.say(Direction::Sent, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    talk.say(Direction::Received, b"HTTP/1.1 204 No Content\r\n\r\n");
+    for n in 0..EXCHANGES {
+        let noise = [0x80 | (n % 97) as u8; 61];
+        talk.say(Direction::Sent, &noise);
+        talk.say(Direction::Received, &noise);
+    }
+    let kept = talk.end();
+    assert_eq!(kept.names("connections", "protocol"), [name("http")]);
+    assert_eq!(kept.names("connections", "protocol_before"), [None]);
+    assert_eq!(kept.names("connections", "role"), [name("server")]);
+    assert_eq!(kept.names("http_events", "req_method"), [name("GET")]);
+}
