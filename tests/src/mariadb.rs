@@ -41,7 +41,9 @@ impl Mariadb {
         server.args(["--no-defaults", "--user=root", "--bind-address=127.0.0.1"]).args(SETTINGS);
         server.arg(format!("--port={port}")).arg(format!("--datadir={}", data.display()));
         server.arg(format!("--socket={}", folder.path().join("socket").display()));
-        server.arg(format!("--pid-file={}", folder.path().join("pid").display())).arg(format!("--init-file={}", first.display()));
+        server
+            .arg(format!("--pid-file={}", folder.path().join("pid").display()))
+            .arg(format!("--init-file={}", first.display()));
         let mut process = Process::start(&server, folder.path())?;
         // it listens when it has read the file
         process.wait_until(20, "its port", |_| std::net::TcpStream::connect(("127.0.0.1", port)).ok().map(|_| ()))?;

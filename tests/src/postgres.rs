@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use crate::account::Account;
 use crate::processes::{Ended, Process, finish, free_port, program, succeed, wait_until};
+use crate::tools::python;
 
 /// Debian keeps the programs of each version apart.
 const VERSIONS: &str = "/usr/lib/postgresql";
@@ -32,7 +33,7 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Everybody may log in as `postgres`; `guarded` needs the password `secret`. Replication is on.
+    /// Whoever logs in as `guarded` needs a password. Logical replication is on.
     pub fn start() -> anyhow::Result<Self> {
         let (programs, folder, port) = (postgres_programs()?, tempfile::tempdir()?, free_port()?);
         let owner = Account::find(&["postgres", "nobody"])?;
@@ -53,9 +54,7 @@ impl Postgres {
         let process = Process::start(&server, folder.path())?;
         let postgres = Self { process, port, programs, folder };
         // it accepts connections before it serves them
-        wait_until(20, "PostgreSQL", || {
-            finish(&mut postgres.client("pg_isready").ok()?).ok()?.status.success().then_some(())
-        })?;
+        wait_until(20, "PostgreSQL", || finish(&mut postgres.client("pg_isready").ok()?).ok()?.status.success().then_some(()))?;
         Ok(postgres)
     }
 
@@ -72,6 +71,12 @@ impl Postgres {
     pub fn client(&self, name: &str) -> anyhow::Result<Command> {
         let own = self.programs.join(name);
         let mut client = Command::new(if own.is_file() { own } else { program(name)? });
+        self.tell(&mut client);
+        Ok(client)
+    }
+
+    /// Tells a program that uses libpq of this server.
+    pub fn tell(&self, client: &mut Command) {
         client.env("PGHOST", "127.0.0.1").env("PGPORT", self.port.to_string());
         client
             .env("PGUSER", "postgres")
@@ -79,7 +84,6 @@ impl Postgres {
             .env("PGSSLMODE", "disable")
             .env("PGGSSENCMODE", "disable");
         client.current_dir(self.folder.path());
-        Ok(client)
     }
 
     /// Each text is one `-c` of psql, sent as it is; how it ended, and unaligned rows.
@@ -87,6 +91,13 @@ impl Postgres {
         let mut psql = self.client("psql")?;
         psql.args(["-X", "-q", "-A", "-t"]).args(texts.iter().flat_map(|text| ["-c", text]));
         finish(&mut psql)
+    }
+
+    /// `tests/servers/postgres/client.py`, which must succeed.
+    pub fn psycopg(&self, args: &[&str]) -> anyhow::Result<()> {
+        let mut client = python("postgres/client.py")?;
+        self.tell(&mut client);
+        succeed(client.args(args)).map(|_| ())
     }
 
     /// A client that must succeed; what it printed.
