@@ -25,7 +25,7 @@ pub use postgres::{Postgres, postgres_programs};
 pub use processes::{Ended, Process, finish, free_port, is_root, program, run, run_to_end, succeed, wait_until};
 pub use rows::{RowsDiffer, compare};
 pub use servers::{Dnsmasq, Nginx, PythonHttp, Redis, STATUSES};
-pub use tools::{python, tools_folder};
+pub use tools::{go, java, node, python, tools_folder};
 
 /// The checkout.
 pub fn root() -> std::path::PathBuf {

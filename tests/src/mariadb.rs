@@ -35,7 +35,7 @@ impl Mariadb {
         let first = folder.path().join("first.sql");
         std::fs::write(
             &first,
-            "CREATE DATABASE shop; CREATE USER keeper@'127.0.0.1' IDENTIFIED BY 'secret'; GRANT ALL ON *.* TO keeper@'127.0.0.1';\n",
+            "CREATE DATABASE shop;\nCREATE USER keeper@'127.0.0.1' IDENTIFIED BY 'secret';\nGRANT ALL ON *.* TO keeper@'127.0.0.1';\n",
         )?;
         let mut server = Command::new(program("mariadbd")?);
         server.args(["--no-defaults", "--user=root", "--bind-address=127.0.0.1"]).args(SETTINGS);
