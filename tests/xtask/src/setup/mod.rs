@@ -1,8 +1,7 @@
 //! Installs what building and testing need and this machine lacks, and says what and why.
 //!
 //! Debian packages by apt-get (as root; otherwise the command is told), tools into the user's cache, servers of the tests' own into the
-//! target folder. Building and running earshot
-//! itself needs a C compiler and nothing else from here.
+//! target folder. Building and running earshot itself needs a C compiler and nothing else from here.
 
 mod packages;
 mod servers;
