@@ -15,6 +15,8 @@ const BIG_BYTES: usize = 300_000;
 
 /// Streams of a connection that is joined in the middle.
 const AT_A_TIME: usize = 3;
+/// Requests on two such connections: for far longer than earshot takes to start.
+const REQUESTS: usize = 1500;
 
 /// nghttpd over a folder with `hello.txt`, `big.txt` and `page.html`; it echoes what is sent to it by POST and PUT.
 struct Nghttpd {
@@ -290,19 +292,28 @@ fn a_connection_joined_in_the_middle_has_no_wrong_fields() -> anyhow::Result<()>
     let server = Nghttpd::start(&["--verbose"])?;
     let folder = tempfile::tempdir()?;
     let mut load = Command::new(program("h2load")?);
-    // far longer than earshot takes to start
-    load.args(["-n", "1000", "-c", "2", "-m", &AT_A_TIME.to_string(), "--rps", "125", &server.url("/hello.txt")]);
+    load.args([
+        "-n",
+        &REQUESTS.to_string(),
+        "-c",
+        "2",
+        "-m",
+        &AT_A_TIME.to_string(),
+        "--rps",
+        "125",
+        &server.url("/hello.txt"),
+    ]);
     let mut load = Process::start(&load, folder.path())?;
     load.wait_until(10, "the first requests", |_| server.process.out().contains("stream_id=41").then_some(()))?;
     let earshot = Earshot::start()?;
     let seen_from = server.process.out().matches(":path: /hello.txt").count();
     load.wait_until(20, "the end of its requests", |p| p.out().contains("finished in").then_some(()))?;
-    assert!(load.out().contains("1000 done, 1000 succeeded"), "{}", load.out());
+    assert!(load.out().contains(&format!("{REQUESTS} done, {REQUESTS} succeeded")), "{}", load.out());
     let query = format!("SELECT * FROM http_events WHERE local_port = {}", server.port);
-    let rows = earshot.rows_when(&query, 1000 - seen_from)?;
-    assert!(seen_from < 700, "earshot came too late: {seen_from}");
+    let rows = earshot.rows_when(&query, REQUESTS - seen_from)?;
+    assert!(seen_from < 1200, "earshot came too late: {seen_from}");
     assert!(
-        (1000 - seen_from..1000).contains(&rows.len()),
+        (REQUESTS - seen_from..REQUESTS).contains(&rows.len()),
         "{} rows; {seen_from} requests before earshot was ready",
         rows.len()
     );
@@ -330,9 +341,9 @@ fn a_connection_joined_in_the_middle_has_no_wrong_fields() -> anyhow::Result<()>
     }
     assert_eq!(connections.len(), 2);
     let whole = connections.values().flat_map(BTreeMap::values).filter(|whole| **whole).count();
-    assert!(whole + 2 * AT_A_TIME >= 1000 - seen_from, "{whole} whole rows; {seen_from} requests before earshot was ready");
+    assert!(whole + 2 * AT_A_TIME >= REQUESTS - seen_from, "{whole} whole rows; {seen_from} requests before earshot was ready");
     for streams in connections.into_values() {
-        let last: Vec<i64> = (0..500).map(|i| 2 * i + 1).skip(500 - streams.len()).collect();
+        let last: Vec<i64> = (0..REQUESTS as i64 / 2).map(|i| 2 * i + 1).skip(REQUESTS / 2 - streams.len()).collect();
         assert_eq!(streams.keys().copied().collect::<Vec<_>>(), last, "from the first stream that is seen on, none is missing");
         // what sends is watched a moment before what receives
         let halves = streams.values().skip_while(|whole| !**whole).filter(|whole| !**whole).count();
