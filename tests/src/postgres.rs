@@ -1,13 +1,13 @@
 //! A PostgreSQL server with a data folder of its own, and its clients.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Context;
 use tempfile::TempDir;
 
 use crate::account::Account;
-use crate::processes::{Ended, Process, finish, free_port, program, succeed, wait_until};
+use crate::processes::{Ended, Process, finish, free_port, program, succeed};
 use crate::tools::python;
 
 /// Debian keeps the programs of each version apart.
@@ -52,19 +52,11 @@ impl Postgres {
             server.args(["-c", setting]);
         }
         let process = Process::start(&server, folder.path())?;
-        let postgres = Self { process, port, programs, folder };
+        let mut postgres = Self { process, port, programs, folder };
         // it accepts connections before it serves them
-        wait_until(20, "PostgreSQL", || finish(&mut postgres.client("pg_isready").ok()?).ok()?.status.success().then_some(()))?;
+        let mut ready = postgres.client("pg_isready")?;
+        postgres.process.wait_until(20, "its readiness", |_| finish(&mut ready).ok()?.status.success().then_some(()))?;
         Ok(postgres)
-    }
-
-    /// The postmaster.
-    pub fn pid(&self) -> u32 {
-        self.process.pid()
-    }
-
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
     }
 
     /// A client program that talks to this server, unencrypted.
