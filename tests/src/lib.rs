@@ -5,19 +5,27 @@
 
 #![forbid(unsafe_code)]
 
+mod account;
 mod answer;
 mod earshot;
 mod http;
+mod mariadb;
+mod postgres;
 mod processes;
 mod rows;
 mod servers;
+mod tools;
 
+pub use account::Account;
 pub use answer::{AnswerServer, Calls, Serving};
 pub use earshot::{Earshot, binary, command};
 pub use http::{Answer, Connection, request};
-pub use processes::{Ended, Process, free_port, is_root, program, run, run_to_end, wait_until};
+pub use mariadb::Mariadb;
+pub use postgres::{Postgres, postgres_programs};
+pub use processes::{Ended, Process, finish, free_port, is_root, program, run, run_to_end, succeed, wait_until};
 pub use rows::{RowsDiffer, compare};
 pub use servers::{Dnsmasq, Nginx, PythonHttp, Redis, STATUSES};
+pub use tools::{go, java, node, python, tools_folder};
 
 /// The checkout.
 pub fn root() -> std::path::PathBuf {

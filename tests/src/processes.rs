@@ -82,12 +82,25 @@ pub fn run_to_end(command: &mut Command, seconds: u64) -> anyhow::Result<Ended> 
     Ok(Ended { status, out: text(&out)?, err: text(&err)?, took: started.elapsed() })
 }
 
+/// How long a client may take that is only waited for.
+const CLIENT_SECONDS_MAX: u64 = 60;
+
 /// Runs a client to its successful end and gives what it printed.
 pub fn run<S: AsRef<OsStr>>(name: &str, args: impl IntoIterator<Item = S>) -> anyhow::Result<String> {
-    let mut command = Command::new(program(name)?);
-    let ended = run_to_end(command.args(args).stdin(Stdio::null()), 60)?;
+    succeed(Command::new(program(name)?).args(args))
+}
+
+/// A client with nothing on standard input, to its successful end; what it printed.
+pub fn succeed(command: &mut Command) -> anyhow::Result<String> {
+    let ended = finish(command)?;
+    let name = command.get_program().display();
     anyhow::ensure!(ended.status.success(), "{name} ended with {}: {}{}", ended.status, ended.out, ended.err);
     Ok(ended.out)
+}
+
+/// A client with nothing on standard input, to its end.
+pub fn finish(command: &mut Command) -> anyhow::Result<Ended> {
+    run_to_end(command.stdin(Stdio::null()), CLIENT_SECONDS_MAX)
 }
 
 /// A program that runs beside the test and ends with it, even when the test is killed.

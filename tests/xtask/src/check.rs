@@ -11,7 +11,8 @@ use crate::{ebpf, reference, tidy, ui};
 /// Workspaces beside the main one: their manifest, and whether all of it builds for this machine.
 const OTHERS: [(&str, bool); 2] = [("ebpf/Cargo.toml", false), ("protocol-parsers/fuzz/Cargo.toml", true)];
 /// Their packages.
-const OTHER_PACKAGES: [&str; 3] = ["ebpf/abi/Cargo.toml", "ebpf/programs/Cargo.toml", "protocol-parsers/fuzz/Cargo.toml"];
+const OTHER_PACKAGES: [&str; 4] =
+    ["ebpf/abi/Cargo.toml", "ebpf/programs/Cargo.toml", "protocol-parsers/fuzz/Cargo.toml", "tests/servers/tonic/Cargo.toml"];
 
 pub fn check(place: &Place, steps: &mut Steps) -> anyhow::Result<()> {
     steps.step("format", || format(place))?;

@@ -19,11 +19,7 @@ impl Place {
         let here = std::env::var_os("CARGO_MANIFEST_DIR").context("xtask is run by cargo: cargo xtask")?;
         let root = Path::new(&here).join("../..").canonicalize().context("cannot find the checkout")?;
         let target = root.join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()));
-        let cache = match std::env::var_os("XDG_CACHE_HOME") {
-            Some(cache) => PathBuf::from(cache),
-            None => Path::new(&std::env::var_os("HOME").context("HOME is not set")?).join(".cache"),
-        };
-        Ok(Self { root, target, tools: cache.join("earshot/tools") })
+        Ok(Self { root, target, tools: ::tests::tools_folder()? })
     }
 
     /// Folders in which setup puts programs.

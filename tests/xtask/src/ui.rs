@@ -35,7 +35,7 @@ pub fn run(place: &Place, command: Command) -> anyhow::Result<()> {
 }
 
 /// Whether npm has installed since the lock file changed.
-fn installed(folder: &Path) -> bool {
+pub fn installed(folder: &Path) -> bool {
     let changed = |path: &str| std::fs::metadata(folder.join(path)).and_then(|m| m.modified()).ok();
     match (changed("node_modules/.package-lock.json"), changed("package-lock.json")) {
         (Some(installed), Some(wanted)) => installed >= wanted,

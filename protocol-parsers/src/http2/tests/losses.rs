@@ -13,7 +13,7 @@ fn joined_between_frames() {
     check_damaged(
         false,
         &[up(&[get(7, "/7")]), down(&[ok(5, true), ok(7, true)]), Step::Close],
-        &["id=5 -method -path -ql -req status=200 likely", "id=7 path=/7 status=200 likely -truncated -gap"],
+        &["id=5 -method -path -ql -req status=200 likely at=2", "id=7 at=1+1 path=/7 status=200 likely -truncated -gap"],
         &[],
     );
     // the trailers of a response that began before

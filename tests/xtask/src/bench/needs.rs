@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::load::{Kind, postgres};
+use super::load::Kind;
 use super::{Name, Wanted};
 use crate::place::Place;
 use crate::program::found;
@@ -39,7 +39,7 @@ pub fn check(place: &Place, wanted: &Wanted) -> anyhow::Result<()> {
     }
     let missing = needs.into_iter().filter(|(program, _)| found(place, program).is_none());
     let mut missing: Vec<String> = missing.map(|(program, package)| format!("{program} (package {package})")).collect();
-    if postgres && postgres::programs().is_none() {
+    if postgres && ::tests::postgres_programs().is_err() {
         missing.push("initdb, postgres and pgbench (package postgresql)".to_owned());
     }
     missing.sort();

@@ -1,9 +1,10 @@
 //! Installs what building and testing need and this machine lacks, and says what and why.
 //!
-//! Debian packages by apt-get (as root; otherwise the command is told), tools into the user's cache. Building and running earshot
-//! itself needs a C compiler and nothing else from here.
+//! Debian packages by apt-get (as root; otherwise the command is told), tools into the user's cache, servers of the tests' own into the
+//! target folder. Building and running earshot itself needs a C compiler and nothing else from here.
 
 mod packages;
+mod servers;
 mod tools;
 
 use clap::Args;
@@ -22,13 +23,16 @@ pub struct Wanted {
     /// For tests against real servers
     #[arg(long)]
     pub live: bool,
+    /// For benchmarks
+    #[arg(long)]
+    pub bench: bool,
     /// All of it
     #[arg(long)]
     pub all: bool,
 }
 
 impl Wanted {
-    pub const ALL: Self = Self { bpf: false, ui: false, live: false, all: true };
+    pub const ALL: Self = Self { bpf: false, ui: false, live: false, bench: false, all: true };
 }
 
 pub fn setup(place: &Place, wanted: Wanted) -> anyhow::Result<()> {
@@ -36,6 +40,9 @@ pub fn setup(place: &Place, wanted: Wanted) -> anyhow::Result<()> {
     tools::install_checkers(place)?;
     if wanted.all || wanted.bpf {
         tools::install_bpf_linker(place)?;
+    }
+    if wanted.all || wanted.live {
+        servers::build(place)?;
     }
     Ok(())
 }

@@ -56,9 +56,21 @@ const LIVE: &[Need] = &[
     program_of("nginx", "nginx", "an HTTP server to watch"),
     program_of("curl", "curl", "an HTTP client to watch"),
     program_of("wrk", "wrk", "HTTP at full speed"),
+    program_of("nghttp2-server", "nghttpd", "an HTTP/2 server to watch"),
+    program_of("nghttp2-proxy", "nghttpx", "a proxy that takes upgrades to HTTP/2"),
+    program_of("nghttp2-client", "nghttp", "an HTTP/2 client to watch"),
+    program_of("nghttp2-client", "h2load", "HTTP/2 at full speed"),
     program_of("redis-server", "redis-server", "a Redis server to watch"),
     program_of("redis-tools", "redis-cli", "Redis clients to watch"),
     program_of("redis-tools", "redis-benchmark", "Redis at full speed"),
+    program_of("postgresql-client", "psql", "PostgreSQL clients to watch"),
+    package("postgresql", "a PostgreSQL server to watch, and pgbench"),
+    program_of("mariadb-server", "mariadbd", "a MariaDB server to watch"),
+    program_of("mariadb-client", "mysqlslap", "MariaDB clients to watch"),
+    program_of("default-jdk-headless", "javac", "a MariaDB client in Java to watch"),
+    package("libmariadb-java", "a MariaDB client in Java to watch"),
+    program_of("nodejs", "node", "a MariaDB client for Node to watch"),
+    program_of("npm", "npm", "installs the MariaDB client for Node"),
     program_of("dnsmasq-base", "dnsmasq", "a DNS server to watch"),
     program_of("bind9-dnsutils", "dig", "a DNS client to watch"),
     program_of("python3", "python3", "servers whose system calls the tests choose"),
@@ -67,8 +79,19 @@ const LIVE: &[Need] = &[
     program_of("libc-bin", "getent", "glibc's resolver to watch"),
 ];
 
+const BENCH: &[Need] = &[
+    program_of("coreutils", "timeout", "limits what is measured"),
+    program_of("util-linux", "taskset", "gives server and client their CPUs"),
+    program_of("nginx", "nginx", "an HTTP server to put under load"),
+    program_of("wrk", "wrk", "HTTP at full speed"),
+    program_of("redis-server", "redis-server", "a Redis server to put under load"),
+    program_of("redis-tools", "redis-benchmark", "Redis at full speed"),
+    package("postgresql", "a PostgreSQL server to put under load, and pgbench"),
+    program_of("tshark", "tshark", "another reader of captures, to compare with"),
+];
+
 pub fn install(place: &Place, wanted: Wanted) -> anyhow::Result<()> {
-    let groups = [(true, BASE), (wanted.bpf, BPF), (wanted.ui, UI), (wanted.live, LIVE)];
+    let groups = [(true, BASE), (wanted.bpf, BPF), (wanted.ui, UI), (wanted.live, LIVE), (wanted.bench, BENCH)];
     let needs = groups.into_iter().filter(|(chosen, _)| *chosen || wanted.all).flat_map(|(_, needs)| needs);
     let mut missing: Vec<&Need> = vec![];
     for need in needs.filter(|need| !is_there(place, need)) {

