@@ -4,7 +4,7 @@
 //! Does not know which response belongs to which request; who does says how a body is framed.
 
 use super::chunk::{self, CHUNK_START, Chunk};
-use super::head::Head;
+use super::head::{Head, Headers};
 use super::limits::{HEAD_BYTES_MAX, MALFORMED_BYTES_MAX, START_LINE_BYTES_MAX};
 use super::line;
 use super::message::Message;
@@ -70,6 +70,7 @@ pub struct Reader {
     phase: Phase,
     search: Search,
     head: Head,
+    last_headers: Headers,
     /// Length of the start line in `head`.
     line_bytes: usize,
     /// Bytes of the current header line that came in earlier segments, and the last of them.
@@ -97,6 +98,7 @@ impl Reader {
             phase: Phase::Start,
             search: Search::new(why, true),
             head: Head::default(),
+            last_headers: Headers::default(),
             line_bytes: 0,
             carried: 0,
             carried_last: 0,
@@ -121,7 +123,7 @@ impl Reader {
     }
 
     pub fn heap_bytes(&self) -> usize {
-        self.head.heap_bytes()
+        self.head.heap_bytes() + self.last_headers.heap_bytes()
     }
 
     /// Moves the head that is complete into `message`, which is clear.
@@ -292,6 +294,11 @@ impl Reader {
     }
 
     fn headers<'a>(&mut self, rest: &mut &'a [u8]) -> Option<Event<'a>> {
+        if self.carried == 0 && self.head.bytes.len() == self.line_bytes && self.last_headers.begin(rest) {
+            let len = self.last_headers.give(&mut self.head);
+            *rest = &rest[len..];
+            return Some(Event::Head);
+        }
         let mut end = 0;
         let mut complete = false;
         while let Some(at) = memchr::memchr(b'\n', &rest[end..]) {
@@ -324,6 +331,7 @@ impl Reader {
             self.head.bytes.truncate(whole_lines);
         }
         self.head.parse(self.line_bytes);
+        self.last_headers.take(&mut self.head);
         Some(Event::Head)
     }
 

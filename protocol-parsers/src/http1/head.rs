@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::limits::HEADERS_MAX;
+use super::limits::{HEADERS_MAX, REPEATED_BYTES_MAX};
 use super::line::{StartLine, without_end};
 use crate::json;
 
@@ -23,6 +23,23 @@ pub struct Head {
     /// The body is sent only when the other end agrees.
     pub expects_continue: bool,
     headers: Vec<Header>,
+    /// Length of the start line, which the headers follow.
+    line_bytes: usize,
+    /// Heads with one number have the same headers; 0 when nothing is known of that.
+    pub number: u64,
+}
+
+/// The headers of the last head of a direction. Most heads of a connection have the same, and these need not be read again.
+#[derive(Debug, Default)]
+pub struct Headers {
+    /// With the blank line; empty when they are too long to be kept.
+    bytes: Vec<u8>,
+    length: Length,
+    chunked: bool,
+    upgrade: bool,
+    expects_continue: bool,
+    headers: Vec<Header>,
+    number: u64,
 }
 
 /// What Content-Length says.
@@ -35,7 +52,7 @@ pub enum Length {
     Invalid,
 }
 
-/// Where a header is in the head.
+/// Where a header is; offsets are from the end of the start line.
 #[derive(Clone, Copy, Debug)]
 struct Header {
     /// Length, first and last byte of the name, in lower case: different names mostly differ in it.
@@ -68,6 +85,7 @@ impl Head {
 
     /// Finds the headers behind the start line, which is `line_bytes` long.
     pub fn parse(&mut self, line_bytes: usize) {
+        self.line_bytes = line_bytes;
         let mut at = line_bytes;
         while at < self.bytes.len() {
             let end = memchr::memchr(b'\n', &self.bytes[at..]).map_or(self.bytes.len(), |i| at + i + 1);
@@ -81,7 +99,7 @@ impl Head {
 
     fn parse_line(&mut self, range: Range<usize>) {
         let line = without_end(&self.bytes[range.clone()]);
-        let start = range.start;
+        let start = range.start - self.line_bytes;
         if let [b' ' | b'\t', ..] = line {
             if let Some(last) = self.headers.last_mut() {
                 last.value_end = offset(start + trimmed_end(line));
@@ -128,11 +146,11 @@ impl Head {
     }
 
     fn name(&self, header: &Header) -> &[u8] {
-        &self.bytes[header.name as usize..][..header.name_len()]
+        &self.bytes[self.line_bytes + header.name as usize..][..header.name_len()]
     }
 
     fn value(&self, header: &Header) -> &[u8] {
-        &self.bytes[header.value as usize..header.value_end as usize]
+        &self.bytes[self.line_bytes..][header.value as usize..header.value_end as usize]
     }
 
     /// The values of a header, by its name in lower case; a folded value is as on the wire.
@@ -220,6 +238,48 @@ impl Head {
 
     fn same(&self, a: &Header, b: &Header) -> bool {
         a.key == b.key && self.name(a).eq_ignore_ascii_case(self.name(b))
+    }
+}
+
+impl Headers {
+    /// Whether `bytes` begin with the same headers.
+    pub fn begin(&self, bytes: &[u8]) -> bool {
+        !self.bytes.is_empty() && bytes.starts_with(&self.bytes)
+    }
+
+    /// Adds them to a start line.
+    pub fn give(&self, head: &mut Head) -> usize {
+        head.line_bytes = head.bytes.len();
+        head.bytes.extend_from_slice(&self.bytes);
+        head.headers.extend_from_slice(&self.headers);
+        head.length = self.length;
+        head.chunked = self.chunked;
+        head.upgrade = self.upgrade;
+        head.expects_continue = self.expects_continue;
+        head.number = self.number;
+        self.bytes.len()
+    }
+
+    /// Keeps those of a head that has been read.
+    pub fn take(&mut self, head: &mut Head) {
+        self.bytes.clear();
+        self.headers.clear();
+        let headers = &head.bytes[head.line_bytes..];
+        if head.cut_bytes > 0 || headers.len() > REPEATED_BYTES_MAX {
+            return;
+        }
+        self.bytes.extend_from_slice(headers);
+        self.headers.extend_from_slice(&head.headers);
+        self.length = head.length;
+        self.chunked = head.chunked;
+        self.upgrade = head.upgrade;
+        self.expects_continue = head.expects_continue;
+        self.number += 1;
+        head.number = self.number;
+    }
+
+    pub fn heap_bytes(&self) -> usize {
+        self.bytes.capacity() + self.headers.capacity() * size_of::<Header>()
     }
 }
 

@@ -53,6 +53,8 @@ mod limits {
     pub const METHOD_BYTES_MAX: usize = 32;
     /// Headers of one message that a row keeps.
     pub const HEADERS_MAX: usize = 512;
+    /// Headers that are kept in order to know them again in the next message.
+    pub const REPEATED_BYTES_MAX: usize = 2 << 10;
     /// A chunk's size with its extensions.
     pub const CHUNK_LINE_BYTES_MAX: usize = 8 << 10;
     /// The trailers of a chunked body.

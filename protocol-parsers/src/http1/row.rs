@@ -13,6 +13,9 @@ pub struct Rows {
     body_bytes_max: usize,
     req_headers: Vec<u8>,
     resp_headers: Vec<u8>,
+    /// Whose headers the texts are, see [`Head::number`].
+    req_number: u64,
+    resp_number: u64,
     req_body: Vec<u8>,
     resp_body: Vec<u8>,
 }
@@ -22,7 +25,15 @@ const KEPT_BYTES_MAX: usize = 4 << 10;
 
 impl Rows {
     pub fn new(body_bytes_max: usize) -> Self {
-        Self { body_bytes_max, req_headers: vec![], resp_headers: vec![], req_body: vec![], resp_body: vec![] }
+        Self {
+            body_bytes_max,
+            req_headers: vec![],
+            resp_headers: vec![],
+            req_number: 0,
+            resp_number: 0,
+            req_body: vec![],
+            resp_body: vec![],
+        }
     }
 
     pub fn heap_bytes(&self) -> usize {
@@ -36,7 +47,7 @@ impl Rows {
             row.resp_status = Some(i32::from(response.head.status()));
             row.http_version = Some(response.head.version());
             row.content_type = content_type(&response.head);
-            response.head.json(&mut self.resp_headers);
+            headers(&response.head, &mut self.resp_headers, &mut self.resp_number);
             row.resp_headers = Some(&self.resp_headers);
             row.resp_body_bytes = size(response.body_bytes);
             let (body, cut) = body(response, self.body_bytes_max, &mut self.resp_body);
@@ -52,7 +63,7 @@ impl Rows {
             row.req_path = request.head.target();
             row.req_authority = authority(&request.head);
             row.content_type = row.content_type.or_else(|| content_type(&request.head));
-            request.head.json(&mut self.req_headers);
+            headers(&request.head, &mut self.req_headers, &mut self.req_number);
             row.req_headers = Some(&self.req_headers);
             row.req_body_bytes = size(request.body_bytes);
             let (body, cut) = body(request, self.body_bytes_max, &mut self.req_body);
@@ -66,10 +77,24 @@ impl Rows {
             }
         }
         out.row(&row, &exchange);
-        for text in [&mut self.req_headers, &mut self.resp_headers, &mut self.req_body, &mut self.resp_body] {
-            text.clear();
-            text.shrink_to(KEPT_BYTES_MAX);
+        for body in [&mut self.req_body, &mut self.resp_body] {
+            body.clear();
+            body.shrink_to(KEPT_BYTES_MAX);
         }
+        for (text, number) in [(&mut self.req_headers, &mut self.req_number), (&mut self.resp_headers, &mut self.resp_number)] {
+            if text.capacity() > KEPT_BYTES_MAX {
+                *text = vec![];
+                *number = 0;
+            }
+        }
+    }
+}
+
+/// The headers as JSON in `text`, where those with `number` are.
+fn headers(head: &Head, text: &mut Vec<u8>, number: &mut u64) {
+    if head.number == 0 || head.number != *number {
+        head.json(text);
+        *number = head.number;
     }
 }
 
