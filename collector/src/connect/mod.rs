@@ -16,5 +16,7 @@ mod rows;
 mod tests;
 mod tracker;
 
-pub use event::{Closed, Consumer, Data, Direction, End, Endpoint, Event, Evidence, HostSocket, Opened, Owner, Plain, Role, Totals};
+pub use event::{
+    Closed, Consumer, Data, Direction, End, Endpoint, Event, Evidence, HostSocket, Opened, Owner, Plain, Role, Totals,
+};
 pub use tracker::{Context, PolicyControl, Tracker};

@@ -157,11 +157,8 @@ impl Mappings {
 
     /// Waits until something is mapped, at most so long; returns how many records the kernel had no room for.
     pub fn wait(&self, at_most: Duration, mut each: impl FnMut(Mapped)) -> u64 {
-        let mut polled: Vec<libc::pollfd> = self
-            .buffers
-            .iter()
-            .map(|b| libc::pollfd { fd: b.file.as_raw_fd(), events: libc::POLLIN, revents: 0 })
-            .collect();
+        let mut polled: Vec<libc::pollfd> =
+            self.buffers.iter().map(|b| libc::pollfd { fd: b.file.as_raw_fd(), events: libc::POLLIN, revents: 0 }).collect();
         // SAFETY: the array is as long as said; an interrupted wait is as good as one that ended.
         unsafe { libc::poll(polled.as_mut_ptr(), polled.len() as libc::nfds_t, at_most.as_millis() as i32) };
         let mut lost = 0;
@@ -236,14 +233,8 @@ mod tests {
         }
         body.extend_from_slice(&[0; 8]);
         body.extend_from_slice(b"/usr/lib/libssl.so.3\0\0\0");
-        let expected = Mapped {
-            pid: 7,
-            start: 0x1000,
-            end: 0x3000,
-            device: (254, 1),
-            inode: 99,
-            path: b"/usr/lib/libssl.so.3".to_vec(),
-        };
+        let expected =
+            Mapped { pid: 7, start: 0x1000, end: 0x3000, device: (254, 1), inode: 99, path: b"/usr/lib/libssl.so.3".to_vec() };
         assert_eq!(mapped(&body), Some(expected));
         body[40..48].fill(0);
         assert_eq!(mapped(&body), None);

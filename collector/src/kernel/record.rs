@@ -1,7 +1,8 @@
 //! Views of ring buffer records.
 
 use ebpf_abi::{
-    CloseEvent, DataHeader, EndEvent, ExecEvent, ExitEvent, ForkEvent, OwnerEvent, Peer, PlainHeader, RenameEvent, SocketEvent, flags, kind,
+    CloseEvent, DataHeader, EndEvent, ExecEvent, ExitEvent, ForkEvent, OwnerEvent, Peer, PlainHeader, RenameEvent, SocketEvent,
+    flags, kind,
 };
 
 /// One record, borrowed from the ring buffer or from a recording.

@@ -5,8 +5,8 @@ use std::fs::File;
 use std::os::fd::AsRawFd;
 
 use aya::maps::{Array, MapData, PerCpuArray};
-use aya::programs::uprobe::{UProbeAttachLocation, UProbeAttachPoint, UProbeLinkId, UProbeScope};
 use aya::programs::UProbe;
+use aya::programs::uprobe::{UProbeAttachLocation, UProbeAttachPoint, UProbeLinkId, UProbeScope};
 use aya::{Ebpf, Pod};
 use ebpf_abi::{SITES_MAX, Site};
 

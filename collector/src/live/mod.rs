@@ -16,8 +16,8 @@ pub use worker::Recorder;
 use crate::batch::Sink;
 use crate::connect::Context;
 use crate::discover::Processes;
-use crate::libraries::Libraries;
 use crate::kernel::{Capture, Clock, ProbeState, StartError, boottime_minus_monotonic_ns, release_memory};
+use crate::libraries::Libraries;
 use worker::Policy;
 
 pub struct Settings {
