@@ -224,15 +224,15 @@ impl Tracker {
             None => self.unannounced(data),
         };
         connection.last_ns = data.at.mono_ns;
-        let processes = self.context.processes.clone();
+        let processes = self.context.processes.as_deref();
         if data.pid != 0 && data.pid != connection.identity.process.pid() {
-            connection.identity.process.set(data.pid, processes.as_deref());
+            connection.identity.process.set(data.pid, processes);
             if let Some(partner) = connection.partner.and_then(|p| self.connections.get_mut(&p)) {
                 partner.identity.peer = connection.identity.process.clone();
             }
         }
-        connection.identity.process.refresh(processes.as_deref());
-        connection.identity.peer.refresh(processes.as_deref());
+        connection.identity.process.refresh(processes);
+        connection.identity.peer.refresh(processes);
         if connection.identity.transport == Transport::Datagram {
             self.datagram(&mut connection, data);
         } else {

@@ -15,8 +15,13 @@ use crate::kernel::{Policies, Ring, decode, monotonic_ns};
 const READ_MAX: usize = 4096;
 /// A pass with fewer records than this is followed by a pause.
 const BUSY_RECORDS: usize = 2048;
-/// The pause of a reader that had something to do.
-const PAUSE: Duration = Duration::from_millis(10);
+/// The pauses of a reader that had something to do: the busier, the shorter, so that it never computes for long at a time
+/// while the programs that it watches wait for the processor.
+const PAUSE_MIN: Duration = Duration::from_millis(1);
+const PAUSE_MAX: Duration = Duration::from_millis(10);
+/// Records of a pass that make the next pause shorter, and those that make it longer.
+const MANY_RECORDS: usize = 256;
+const FEW_RECORDS: usize = 64;
 /// The pause of a reader that had nothing to do for a while.
 const IDLE_PAUSE: Duration = Duration::from_millis(40);
 /// Passes without a record until the longer pause.
@@ -63,6 +68,7 @@ impl Worker {
         let processes = self.context.processes.clone();
         let mut tracker = Tracker::new(self.context.clone(), policies);
         let (mut flushed, mut ticked, mut idle) = (0, 0, 0);
+        let mut pause = PAUSE_MAX;
         loop {
             let stopping = self.stop.load(Ordering::Relaxed);
             let recorder = self.recorder.clone();
@@ -96,7 +102,12 @@ impl Worker {
             if stopping {
                 break;
             }
-            std::thread::sleep(if idle > IDLE_PASSES { IDLE_PAUSE } else { PAUSE });
+            pause = match n {
+                MANY_RECORDS.. => (pause / 2).max(PAUSE_MIN),
+                FEW_RECORDS.. => pause,
+                _ => (pause * 2).min(PAUSE_MAX),
+            };
+            std::thread::sleep(if idle > IDLE_PASSES { IDLE_PAUSE } else { pause });
         }
         tracker.finish_all();
     }

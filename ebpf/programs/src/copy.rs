@@ -50,7 +50,8 @@ pub struct Beginning {
     pub ring: u8,
 }
 
-/// Fills what all records of a transfer share: field by field, because a copy of a structure would be a loop over its bytes.
+/// Fills what all records of a transfer share: field by field, because a copy of a structure would be a loop over its bytes, and
+/// so would many zeros in a row. What only the gathering loop uses, [`gather`] sets.
 #[inline(always)]
 pub unsafe fn begin(work: &mut Scratch, transfer: &Beginning, peer: Option<Peer>) {
     let id = unsafe { helpers::bpf_get_current_pid_tgid() };
@@ -64,11 +65,6 @@ pub unsafe fn begin(work: &mut Scratch, transfer: &Beginning, peer: Option<Peer>
     work.transfer.left = transfer.len;
     work.transfer.wanted = transfer.wanted;
     work.transfer.offset = transfer.offset;
-    work.transfer.vector = 0;
-    work.transfer.entry = 0;
-    work.transfer.entries = 0;
-    work.transfer.done = 0;
-    work.transfer.filled = 0;
     work.transfer.lost = 0;
     work.transfer.ring = transfer.ring as u64;
     work.transfer.peer = peer.is_some() as u64;
@@ -130,15 +126,34 @@ pub unsafe fn one(work: &mut Scratch, from: u64, wanted: u64) {
     }
 }
 
-/// A vector, or more bytes than one record holds, or none. The place to work in is looked up again after the loop, whose
-/// steps change it behind the compiler's back.
+/// What cannot be had is told by its size.
+#[inline(always)]
+unsafe fn none(work: &mut Scratch) {
+    let len = work.transfer.left;
+    unsafe { flush(work, 0, len) };
+}
+
+/// A vector, or more bytes than one record holds, or none. What needs no loop does without: a loop costs as much as the rest of
+/// a small transfer. The place to work in is looked up again after the loop, whose steps change it behind the compiler's back.
 #[inline(always)]
 pub unsafe fn gather(direction: u64, buffer: &UserBuffer) {
     unsafe {
         let Some(work) = scratch(direction) else { return };
+        if buffer.at == 0 || work.transfer.wanted == 0 {
+            return none(work);
+        }
+        // most vectors have one entry
+        if buffer.count == 1 && work.transfer.wanted <= CHUNK {
+            let Some([base, len]) = read_user::<[u64; 2]>(buffer.at) else { return none(work) };
+            let wanted = work.transfer.wanted;
+            return one(work, base, if wanted < len { wanted } else { len });
+        }
+        work.transfer.done = 0;
+        work.transfer.filled = 0;
         if buffer.count == 0 {
+            work.transfer.vector = 0;
             work.transfer.entry = buffer.at;
-            work.transfer.entries = (buffer.at != 0) as u64;
+            work.transfer.entries = 1;
         } else {
             work.transfer.vector = buffer.at;
             work.transfer.entries = buffer.count as u64;

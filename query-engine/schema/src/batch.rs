@@ -3,13 +3,17 @@
 //! In: values by [`ColumnWriter`], one row after the other. Out: a `RecordBatch` of the table's schema. Text that is not
 //! UTF-8 is escaped here, once for every table.
 
+mod block;
+mod values;
+
 use std::sync::Arc;
 
-use arrow_array::builder::{BooleanBuilder, Int32Builder, Int64Builder, StringBuilder, TimestampNanosecondBuilder};
-use arrow_array::types::Int32Type;
-use arrow_array::{ArrayRef, DictionaryArray, Int32Array, RecordBatch, StringArray};
+use arrow_array::{ArrayRef, RecordBatch};
+use arrow_buffer::Buffer;
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use hashbrown::HashMap;
+
+use block::{Block, room};
+use values::{Bools, Names, Numbers, Texts};
 
 use crate::{ColumnWriter, Columns, Table, Type};
 
@@ -31,70 +35,60 @@ pub fn schema(table: &Table) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-/// Few different values, one after the other: the text is stored once a batch.
-#[derive(Debug, Default)]
-struct NameBuilder {
-    keys: Vec<Option<i32>>,
-    values: Vec<Box<[u8]>>,
-    known: HashMap<Box<[u8]>, i32>,
-}
-
-impl NameBuilder {
-    fn append(&mut self, value: Option<&[u8]>) {
-        let Some(value) = value else { return self.keys.push(None) };
-        // rows of one connection follow each other, so the last value is the likeliest
-        if let Some(Some(last)) = self.keys.last()
-            && &*self.values[*last as usize] == value
-        {
-            let last = *last;
-            return self.keys.push(Some(last));
-        }
-        let key = match self.known.get(value) {
-            Some(key) => *key,
-            None => {
-                let key = self.values.len() as i32;
-                self.values.push(value.into());
-                self.known.insert(value.into(), key);
-                key
-            }
-        };
-        self.keys.push(Some(key));
-    }
-
-    fn finish(&mut self, escaped: &mut String) -> ArrayRef {
-        let keys = Int32Array::from(std::mem::take(&mut self.keys));
-        self.known.clear();
-        let values: StringArray = self.values.drain(..).map(|v| Some(utf8(&v, escaped).to_owned())).collect();
-        Arc::new(DictionaryArray::<Int32Type>::new(keys, Arc::new(values)))
-    }
-}
-
-/// `bytes` as text: borrowed when it is UTF-8, else with each byte that is not escaped as `\xNN` in `scratch`.
-fn utf8<'a>(bytes: &'a [u8], scratch: &'a mut String) -> &'a str {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => text,
-        Err(_) => {
-            use std::fmt::Write;
-            scratch.clear();
-            for chunk in bytes.utf8_chunks() {
-                scratch.push_str(chunk.valid());
-                for byte in chunk.invalid() {
-                    let _ = write!(scratch, "\\x{byte:02x}");
-                }
-            }
-            scratch
-        }
-    }
-}
-
 #[derive(Debug)]
-enum Builder {
-    Bool(BooleanBuilder),
-    Int32(Int32Builder),
-    Int64(Int64Builder),
-    Text(StringBuilder),
-    Name(NameBuilder),
-    Time(TimestampNanosecondBuilder),
+enum Values {
+    Bool(Bools),
+    Int32(Numbers<i32>),
+    Int64(Numbers<i64>),
+    Text(Texts),
+    Name(Names),
+    Time(Numbers<i64>),
+}
+
+impl Values {
+    fn new(ty: Type) -> Self {
+        match ty {
+            Type::Bool => Values::Bool(Bools::default()),
+            Type::Int32 => Values::Int32(Numbers::default()),
+            Type::Int64 => Values::Int64(Numbers::default()),
+            Type::Text => Values::Text(Texts::default()),
+            Type::Name => Values::Name(Names::default()),
+            Type::Time => Values::Time(Numbers::default()),
+        }
+    }
+
+    /// The memory that they take in a block, at most.
+    fn room(&self) -> usize {
+        match self {
+            Values::Bool(v) => v.room(),
+            Values::Int32(v) => v.room(),
+            Values::Int64(v) | Values::Time(v) => v.room(),
+            Values::Text(v) => v.room(),
+            Values::Name(v) => v.room(),
+        }
+    }
+
+    fn store(&mut self, block: &mut Block) {
+        match self {
+            Values::Bool(v) => v.store(block),
+            Values::Int32(v) => v.store(block),
+            Values::Int64(v) | Values::Time(v) => v.store(block),
+            Values::Text(v) => v.store(block),
+            Values::Name(v) => v.store(block),
+        }
+    }
+
+    /// What was stored as an array; there are no values any more.
+    fn array(&mut self, bytes: &Buffer) -> ArrayRef {
+        match self {
+            Values::Bool(v) => v.array(bytes),
+            Values::Int32(v) => v.array(bytes),
+            Values::Int64(v) => v.array(bytes),
+            Values::Text(v) => v.array(bytes),
+            Values::Name(v) => v.array(bytes),
+            Values::Time(v) => v.times(bytes),
+        }
+    }
 }
 
 /// Collects rows of one table.
@@ -102,27 +96,16 @@ enum Builder {
 pub struct BatchBuilder {
     pub table: &'static Table,
     schema: SchemaRef,
-    builders: Vec<Builder>,
+    columns: Vec<Values>,
     column: usize,
     rows: usize,
     text_bytes: usize,
-    escaped: String,
 }
 
 impl BatchBuilder {
     pub fn new(table: &'static Table) -> Self {
-        let builders = table
-            .columns()
-            .map(|c| match c.ty {
-                Type::Bool => Builder::Bool(BooleanBuilder::new()),
-                Type::Int32 => Builder::Int32(Int32Builder::new()),
-                Type::Int64 => Builder::Int64(Int64Builder::new()),
-                Type::Text => Builder::Text(StringBuilder::new()),
-                Type::Name => Builder::Name(NameBuilder::default()),
-                Type::Time => Builder::Time(TimestampNanosecondBuilder::new().with_timezone("UTC")),
-            })
-            .collect();
-        Self { table, schema: schema(table), builders, column: 0, rows: 0, text_bytes: 0, escaped: String::new() }
+        let columns = table.columns().map(|c| Values::new(c.ty)).collect();
+        Self { table, schema: schema(table), columns, column: 0, rows: 0, text_bytes: 0 }
     }
 
     pub fn rows(&self) -> usize {
@@ -140,73 +123,64 @@ impl BatchBuilder {
         for part in parts {
             part.write(self);
         }
-        assert_eq!(self.column, self.builders.len(), "a row of {} has another number of columns", self.table.name);
+        assert_eq!(self.column, self.columns.len(), "a row of {} has another number of columns", self.table.name);
         self.rows += 1;
     }
 
     /// The rows so far as a batch; the builder starts anew.
     pub fn finish(&mut self) -> RecordBatch {
-        let escaped = &mut self.escaped;
-        let arrays = self
-            .builders
-            .iter_mut()
-            .map(|b| -> ArrayRef {
-                match b {
-                    Builder::Bool(b) => Arc::new(b.finish()),
-                    Builder::Int32(b) => Arc::new(b.finish()),
-                    Builder::Int64(b) => Arc::new(b.finish()),
-                    Builder::Text(b) => Arc::new(b.finish()),
-                    Builder::Name(b) => b.finish(escaped),
-                    Builder::Time(b) => Arc::new(b.finish()),
-                }
-            })
-            .collect();
+        let bytes = self.columns.iter().map(Values::room).sum();
+        // whatever has no value, or one value only, shares them: at most a number a row, or an offset a row and one more
+        let mut block = Block::new(bytes, room((self.rows + 1) * size_of::<i64>()));
+        for column in &mut self.columns {
+            column.store(&mut block);
+        }
+        let bytes = block.finish();
+        let arrays = self.columns.iter_mut().map(|column| column.array(&bytes)).collect();
         self.rows = 0;
         self.text_bytes = 0;
         RecordBatch::try_new(self.schema.clone(), arrays).expect("columns of the declared types and one length")
     }
 
-    fn next(&mut self) -> &mut Builder {
+    fn next(&mut self) -> &mut Values {
         self.column += 1;
-        &mut self.builders[self.column - 1]
+        &mut self.columns[self.column - 1]
     }
 }
 
 impl ColumnWriter for BatchBuilder {
     fn bool(&mut self, value: Option<bool>) {
         match self.next() {
-            Builder::Bool(b) => b.append_option(value),
+            Values::Bool(v) => v.push(value),
             other => unreachable!("bool written to {other:?}"),
         }
     }
 
     fn int32(&mut self, value: Option<i32>) {
         match self.next() {
-            Builder::Int32(b) => b.append_option(value),
+            Values::Int32(v) => v.push(value),
             other => unreachable!("int32 written to {other:?}"),
         }
     }
 
     fn int64(&mut self, value: Option<i64>) {
         match self.next() {
-            Builder::Int64(b) => b.append_option(value),
-            Builder::Time(b) => b.append_option(value),
+            Values::Int64(v) | Values::Time(v) => v.push(value),
             other => unreachable!("int64 written to {other:?}"),
         }
     }
 
     fn text(&mut self, value: Option<&[u8]>) {
         self.text_bytes += value.map_or(0, <[u8]>::len);
-        self.column += 1;
-        match &mut self.builders[self.column - 1] {
-            Builder::Text(b) => b.append_option(value.map(|v| utf8(v, &mut self.escaped))),
+        match self.next() {
+            Values::Text(v) => v.push(value),
             other => unreachable!("text written to {other:?}"),
         }
     }
 
     fn name(&mut self, value: Option<&[u8]>) {
         match self.next() {
-            Builder::Name(b) => b.append(value),
+            Values::Name(v) => v.push(value),
             other => unreachable!("name written to {other:?}"),
         }
     }
@@ -215,6 +189,8 @@ impl ColumnWriter for BatchBuilder {
 #[cfg(test)]
 mod tests {
     use arrow_array::cast::AsArray;
+    use arrow_array::types::{Int32Type, Int64Type, TimestampNanosecondType};
+    use arrow_array::{Array, StringArray};
 
     use super::*;
     use crate::tables::LostEvent;
@@ -235,5 +211,61 @@ mod tests {
         assert_eq!(stage, ["ring", "ring", "caf\\xe9"]);
         assert!(batch.column_by_name("bytes").unwrap().is_null(0));
         assert_eq!(builder.finish().num_rows(), 0);
+    }
+
+    /// Rows of `lost_events`: stage (few texts), trace-like text is not there, so numbers and names.
+    fn batch(builder: &mut BatchBuilder, stages: &[Option<&[u8]>]) -> RecordBatch {
+        for (i, stage) in stages.iter().enumerate() {
+            let row = LostEvent { stage: *stage, events: (i % 3 > 0).then_some(i as i64), ..Default::default() };
+            builder.row(&[&HostPrefix { time: Some(i as i64), ..Default::default() }, &row]);
+        }
+        builder.finish()
+    }
+
+    fn stages(batch: &RecordBatch) -> Vec<Option<String>> {
+        let column = batch.column_by_name("stage").unwrap().as_dictionary::<Int32Type>();
+        column.downcast_dict::<StringArray>().unwrap().into_iter().map(|s| s.map(str::to_owned)).collect()
+    }
+
+    #[test]
+    fn a_builder_is_used_again_and_nothing_of_the_last_batch_is_left() {
+        let mut builder = BatchBuilder::new(LostEvent::TABLE);
+        let text = |s: &'static str| Some(s.as_bytes());
+        let rounds: [Vec<Option<&[u8]>>; 5] = [
+            vec![text("a"); 20],
+            vec![None; 9],
+            vec![None, text("b"), text("c"), None, text("b"), text("b")],
+            (0..300).map(|i| text(if i % 7 == 0 { "x" } else { "y" })).collect(),
+            vec![text("c")],
+        ];
+        for written in &rounds {
+            let batch = batch(&mut builder, written);
+            let wanted: Vec<_> = written.iter().map(|s| s.map(|s| String::from_utf8_lossy(s).into_owned())).collect();
+            assert_eq!(stages(&batch), wanted);
+            let events = batch.column_by_name("events").unwrap().as_primitive::<Int64Type>();
+            let time = batch.column_by_name("time").unwrap().as_primitive::<TimestampNanosecondType>();
+            for i in 0..written.len() {
+                assert_eq!(events.is_valid(i).then(|| events.value(i)), (i % 3 > 0).then_some(i as i64));
+                assert_eq!(time.value(i), i as i64);
+            }
+            assert!(batch.column_by_name("host").unwrap().logical_nulls().is_some_and(|n| n.null_count() == written.len()));
+        }
+    }
+
+    #[test]
+    fn a_batch_is_one_allocation() {
+        let batch = batch(&mut BatchBuilder::new(LostEvent::TABLE), &[Some(b"a"), None, Some(b"b")]);
+        let data: Vec<_> = batch.columns().iter().map(|c| c.to_data()).collect();
+        let all = data.iter().flat_map(|d| d.buffers().iter().chain(d.child_data().iter().flat_map(|c| c.buffers())));
+        let mut places: Vec<_> = all.map(|b| b.data_ptr()).collect();
+        places.dedup();
+        assert_eq!(places.len(), 1);
+    }
+
+    #[test]
+    fn a_character_split_over_two_texts_is_no_character() {
+        let batch = batch(&mut BatchBuilder::new(LostEvent::TABLE), &[Some(b"caf\xc3"), Some(b"\xa9"), Some(b"\xc3\xa9")]);
+        let wanted = ["caf\\xc3", "\\xa9", "\u{e9}"].map(|s| Some(s.to_owned()));
+        assert_eq!(stages(&batch), wanted);
     }
 }

@@ -34,6 +34,9 @@ use subscribe::Subscribers;
 pub const BATCH_ROWS_TARGET: usize = 8192;
 /// Bytes at which a batch is large enough, whatever its rows: eviction takes whole batches.
 pub const BATCH_BYTES_TARGET: usize = 4 << 20;
+/// Rows and bytes of a batch that is left as it is: joining it would copy more than its per-batch costs are worth.
+pub const BATCH_ROWS_ENOUGH: usize = BATCH_ROWS_TARGET / 4;
+pub const BATCH_BYTES_ENOUGH: usize = BATCH_BYTES_TARGET / 4;
 /// Small batches in a row that are joined even when together they are still small.
 pub const SMALL_BATCHES_MAX: usize = 32;
 /// Rows kept of a table that has one row a key.

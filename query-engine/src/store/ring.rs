@@ -7,7 +7,7 @@ use arrow::record_batch::RecordBatch;
 use schema::Table;
 
 use super::batch::{Sealed, TimeRange};
-use super::{BATCH_BYTES_TARGET, BATCH_ROWS_TARGET, SMALL_BATCHES_MAX, TableStats};
+use super::{BATCH_BYTES_ENOUGH, BATCH_BYTES_TARGET, BATCH_ROWS_ENOUGH, BATCH_ROWS_TARGET, SMALL_BATCHES_MAX, TableStats};
 
 #[derive(Debug)]
 pub(super) struct Ring {
@@ -54,7 +54,7 @@ impl Ring {
         let (mut run, mut rows, mut bytes): (Vec<&Arc<Sealed>>, usize, usize) = (Vec::new(), 0, 0);
         let taken = |run: &[&Arc<Sealed>]| Some(run.iter().map(|b| Arc::clone(b)).collect());
         for batch in &self.batches {
-            let large = batch.batch.num_rows() >= BATCH_ROWS_TARGET || batch.bytes >= BATCH_BYTES_TARGET;
+            let large = batch.batch.num_rows() >= BATCH_ROWS_ENOUGH || batch.bytes >= BATCH_BYTES_ENOUGH;
             if !large {
                 run.push(batch);
                 rows += batch.batch.num_rows();

@@ -270,3 +270,38 @@ fn the_requests_view_tells_failures() {
     assert!(view.failed.starts_with("broken OR COALESCE(resp_status >= 500, "), "{}", view.failed);
     assert!(view.failed.ends_with("OR COALESCE(grpc_status IN (2, 4, 8, 12, 13, 14, 15), FALSE)"), "{}", view.failed);
 }
+
+#[test]
+fn headers_that_repeat_and_change_belong_to_their_message() {
+    let long = "x".repeat(5000);
+    let get = |path: &str, headers: &str| request(format!("GET {path} HTTP/1.1\r\n{headers}\r\n"));
+    let answer = |headers: &str, body: &str| response(format!("HTTP/1.1 200 OK\r\n{headers}\r\n{body}"));
+    let (a, b) = ("Host: a\r\nTraceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n", "Host: b\r\n");
+    check(
+        &[
+            get("/1", a),
+            answer("Content-Length: 2\r\n", "ok"),
+            get("/22", a),
+            answer("Content-Length: 2\r\n", "ko"),
+            get("/3", b),
+            answer("Content-Length: 1\r\n", "x"),
+            get("/4", ""),
+            answer("Transfer-Encoding: chunked\r\n", "3\r\nabc\r\n0\r\n\r\n"),
+            get("/5", ""),
+            answer("Transfer-Encoding: chunked\r\n", "2\r\nde\r\n0\r\n\r\n"),
+            get("/6", &format!("Long: {long}\r\n")),
+            answer("Content-Length: 2\r\n", "ok"),
+            get("/7", a),
+            answer("Content-Length: 2\r\n", "no"),
+        ],
+        &[
+            r#"path=/1 host=a pb=ok ph={"content-length":"2"} trace=4bf92f3577b34da6a3ce929d0e0e4736 at=1+1"#,
+            r#"path=/22 host=a pb=ko ph={"content-length":"2"} trace=4bf92f3577b34da6a3ce929d0e0e4736 at=3+1"#,
+            r#"path=/3 qh={"host":"b"} pb=x ph={"content-length":"1"} -trace"#,
+            r#"path=/4 qh={} pb=abc ph={"transfer-encoding":"chunked"} -host"#,
+            r#"path=/5 qh={} pb=de ph={"transfer-encoding":"chunked"} -host"#,
+            &format!(r#"path=/6 qh={{"long":"{long}"}} pb=ok ph={{"content-length":"2"}}"#),
+            r#"path=/7 host=a pb=no ph={"content-length":"2"} trace=4bf92f3577b34da6a3ce929d0e0e4736"#,
+        ],
+    );
+}
