@@ -49,6 +49,8 @@ pub struct Libraries {
     seen: HashMap<MappingId, Option<FileId>>,
     known: HashMap<FileId, Library>,
     refusals: Arc<Mutex<Vec<ProbeState>>>,
+    /// Whether they are safe on this kernel.
+    return_probes: bool,
     swept: Instant,
 }
 
@@ -116,7 +118,11 @@ impl Libraries {
         }
         if !self.use_again(&file_id, mapped.pid) {
             let path = String::from_utf8_lossy(&mapped.path).into_owned();
-            match binary::analyse(&file) {
+            let analysis = match self.return_probes {
+                true => binary::analyse(&file),
+                false => binary::analyse_without_return_probes(&file),
+            };
+            match analysis {
                 Ok(Some(analysis)) => self.found(file_id.clone(), &file, analysis, path, mapped.pid),
                 Ok(None) => {
                     self.seen.insert(id, None);
@@ -147,11 +153,7 @@ impl Libraries {
         for (symbol, why) in &analysis.refused {
             refuse(&self.refusals, &format!("{path}:{symbol}"), why);
         }
-        let (wanted, left_out) = sites::probes(&analysis, &path);
-        for (target, why) in left_out {
-            refuse(&self.refusals, &target, &why);
-        }
-        for probe in wanted.into_iter().take(FILE_PROBES_MAX) {
+        for probe in sites::probes(&analysis, &path).into_iter().take(FILE_PROBES_MAX) {
             let target = probe.target.clone();
             match lock(&self.capture).probe(file, probe) {
                 Ok(id) => probes.push(id),
@@ -184,6 +186,14 @@ impl Libraries {
             self.seen.retain(|_, found| found.as_ref() != Some(&file_id));
         }
     }
+}
+
+/// Kernels 6.11 to 6.13 return from a probed function by a system call of their own, for which a seccomp filter that does not
+/// know it kills the program.
+fn return_probes_are_safe() -> bool {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut numbers = release.split(['.', '-']).map_while(|n| n.parse::<u32>().ok());
+    !matches!((numbers.next(), numbers.next()), (Some(6), Some(11..=13)))
 }
 
 /// Remembers why something is not probed; each target once.

@@ -5,17 +5,13 @@ use ebpf_abi::{Place as AbiPlace, Site as AbiSite, call, place, runtime};
 use crate::binary::{Analysis, Call, Kind, Moment, Place, Register, Site};
 use crate::kernel::{Probe, Run};
 
-/// What is to be probed; and targets that are left alone, with the reason.
-pub fn probes(analysis: &Analysis, path: &str) -> (Vec<Probe>, Vec<(String, String)>) {
-    let (mut probes, mut left_out) = (vec![], vec![]);
+/// What is to be probed.
+pub fn probes(analysis: &Analysis, path: &str) -> Vec<Probe> {
+    let mut probes = vec![];
     for site in &analysis.sites {
         let target = format!("{path}:{}+{:#x}", site.symbol, site.offset);
         // a peek's bytes come again with the read
         let Some(call) = call_of(site.call) else { continue };
-        if site.kind == Kind::Rustls && site.moment == Moment::Entry && object(site) == Place::Unknown {
-            left_out.push((target, "the session is not in a register or on the stack".to_owned()));
-            continue;
-        }
         let wanted = match site.moment {
             Moment::Entry => Run::Entry,
             // the end of a session, and its descriptor, are known from the entry
@@ -30,10 +26,11 @@ pub fn probes(analysis: &Analysis, path: &str) -> (Vec<Probe>, Vec<(String, Stri
             site: AbiSite {
                 call,
                 runtime: if site.kind == Kind::Go { runtime::GO } else { runtime::THREADS },
-                object: abi(object(site)),
+                object: abi(site.arguments[0]),
                 buffer: abi(site.arguments[1]),
                 length: abi(site.arguments[if call == call::SET_DESCRIPTOR { 1 } else { 3 }]),
                 result: abi(site.result),
+                plus: abi(site.plus),
                 status: abi(site.status),
                 ..Default::default()
             },
@@ -41,11 +38,7 @@ pub fn probes(analysis: &Analysis, path: &str) -> (Vec<Probe>, Vec<(String, Stri
             reason: format!("{kind}: {}", site.reason),
         });
     }
-    (probes, left_out)
-}
-
-fn object(site: &Site) -> Place {
-    site.arguments[0]
+    probes
 }
 
 fn call_of(call: Call) -> Option<u8> {
@@ -54,6 +47,8 @@ fn call_of(call: Call) -> Option<u8> {
         Call::Write => call::WRITE,
         Call::ReadEx => call::READ_EX,
         Call::WriteEx => call::WRITE_EX,
+        Call::Received => call::RECEIVED,
+        Call::Send => call::SEND,
         Call::Handshake | Call::Connect | Call::Accept => call::HANDSHAKE,
         Call::SetFd | Call::SetReadFd | Call::SetFds | Call::SetTransport => call::SET_DESCRIPTOR,
         Call::Free | Call::Close => call::FREE,

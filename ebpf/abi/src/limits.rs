@@ -30,3 +30,7 @@ pub const SITES_MAX: u32 = 4096;
 pub const SESSIONS_MAX: u32 = 65536;
 /// Calls of TLS libraries that may be under way at one time.
 pub const CALLS_MAX: u32 = 16384;
+/// Slices of one call to a TLS library that are copied.
+pub const SLICES_MAX: u32 = 8;
+/// Connections that are remembered as closed, so that nothing said later is taken for theirs.
+pub const CLOSED_MAX: u32 = 16384;

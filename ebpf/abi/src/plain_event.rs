@@ -47,10 +47,15 @@ pub mod call {
     pub const READ_EX: u8 = 2;
     pub const WRITE_EX: u8 = 3;
     pub const HANDSHAKE: u8 = 4;
+    /// Is given bytes that were received: `buffer` points to a word, their address, their length. Its result is of no interest.
+    pub const RECEIVED: u8 = 5;
+    /// Returns how many bytes it took. `buffer` points to a word 0, their address, their length; or to the address of a list
+    /// of slices, how many there are, and from which byte of them on.
+    pub const SEND: u8 = 6;
     /// The session is over; its address may become another's.
-    pub const FREE: u8 = 5;
+    pub const FREE: u8 = 7;
     /// Names the session's descriptor, in `length`.
-    pub const SET_DESCRIPTOR: u8 = 6;
+    pub const SET_DESCRIPTOR: u8 = 8;
 }
 
 /// Who keeps a call apart from others of its process.
@@ -93,6 +98,8 @@ pub struct Site {
     pub length: Place,
     /// What the function returns.
     pub result: Place,
+    /// Where this is known, it is added to the result.
+    pub plus: Place,
     /// Where this is known, `result` counts only when it is above 0.
     pub status: Place,
     pub _pad2: u32,
@@ -107,4 +114,4 @@ pub struct SessionKey {
     pub _pad: u32,
 }
 
-const _: () = assert!(size_of::<PlainHeader>() == 56 && size_of::<Site>() == 48 && size_of::<SessionKey>() == 16);
+const _: () = assert!(size_of::<PlainHeader>() == 56 && size_of::<Site>() == 56 && size_of::<SessionKey>() == 16);

@@ -8,7 +8,7 @@ use aya_ebpf::{
     maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
 use ebpf_abi::{
-    CALLS_MAX, CHUNK_BYTES, Counters, DataHeader, LISTENERS_MAX, ListenKey, MULTI_MESSAGE_THREADS_MAX, POLICIES_MAX, Peer,
+    CALLS_MAX, CHUNK_BYTES, CLOSED_MAX, Counters, DataHeader, LISTENERS_MAX, ListenKey, MULTI_MESSAGE_THREADS_MAX, POLICIES_MAX, Peer,
     Policy, SESSIONS_MAX, SITES_MAX, SessionKey, Site, SocketState,
 };
 
@@ -68,6 +68,9 @@ pub static SITES: Array<Site> = Array::with_max_entries(SITES_MAX, 0);
 pub static SITE_HITS: PerCpuArray<u64> = PerCpuArray::with_max_entries(SITES_MAX, 0);
 #[map]
 pub static SESSIONS: LruHashMap<SessionKey, Session> = LruHashMap::with_max_entries(SESSIONS_MAX, 0);
+/// Connections that closed lately.
+#[map]
+pub static CLOSED: LruHashMap<u64, u64> = LruHashMap::with_max_entries(CLOSED_MAX, 0);
 #[map]
 pub static CALLS: LruHashMap<CallKey, Call> = LruHashMap::with_max_entries(CALLS_MAX, 0);
 

@@ -10,7 +10,7 @@ use aya_ebpf::{
     macros::{uprobe, uretprobe},
     programs::{ProbeContext, RetProbeContext},
 };
-use ebpf_abi::{Place, SessionKey, Site, call, direction, evidence, place, policy, runtime};
+use ebpf_abi::{Place, SLICES_MAX, SessionKey, Site, call, direction, evidence, place, policy, runtime};
 
 use crate::evidence::{self as threads, ThreadState, Touch};
 use crate::kernel::{OWN_PID, read_user};
@@ -27,8 +27,8 @@ pub struct CallKey {
     pub thread: u32,
     /// The goroutine's structure; else 0.
     pub goroutine: u64,
-    /// A handshake may run inside a read, and the other way round.
-    pub handshake: u64,
+    /// A value of [`call`]: a handshake may run inside a read, and functions may share code with a probe in it.
+    pub call: u64,
 }
 
 /// What its entry told.
@@ -37,6 +37,10 @@ pub struct CallKey {
 pub struct Call {
     pub object: u64,
     pub buffer: u64,
+    /// Slices in the list at `buffer`; 0 when the bytes themselves are there.
+    pub slices: u64,
+    /// Bytes of the slices that are not meant.
+    pub skip: u64,
     /// Address at which an `_ex` function stores how many bytes it moved.
     pub length: u64,
     /// The thread's uses of sockets before the call.
@@ -114,12 +118,12 @@ unsafe fn value(regs: *const pt_regs, at: &Place) -> u64 {
 #[inline(always)]
 unsafe fn key(regs: *const pt_regs, site: &Site) -> CallKey {
     let id = unsafe { helpers::bpf_get_current_pid_tgid() };
-    let handshake = (site.call == call::HANDSHAKE) as u64;
+    let call = site.call as u64;
     let process = (id >> 32) as u32;
     if site.runtime == runtime::GO {
-        CallKey { process, thread: 0, goroutine: unsafe { (*regs).r14 }, handshake }
+        CallKey { process, thread: 0, goroutine: unsafe { (*regs).r14 }, call }
     } else {
-        CallKey { process, thread: id as u32, goroutine: 0, handshake }
+        CallKey { process, thread: id as u32, goroutine: 0, call }
     }
 }
 
@@ -151,16 +155,30 @@ unsafe fn entered(regs: *mut pt_regs) {
             sent = (*thread).sent.number;
             // what was received just before is what the library is given now
             if site.runtime == runtime::THREADS && (*thread).received.taken == 0 && (*thread).received.connection != 0 {
-                if site.call != call::WRITE && site.call != call::WRITE_EX {
+                if !writes(site.call) {
                     if let Some(session) = sessions::of(session_key) {
                         followed(session, &raw mut (*thread).received);
                     }
                 }
             }
         }
+        let mut buffer = value(regs, &site.buffer);
+        let (mut slices, mut skip, mut came) = (0, 0, 0);
+        if site.call == call::RECEIVED || site.call == call::SEND {
+            let Some([first, second, third]) = read_user::<[u64; 3]>(buffer) else { return };
+            if site.call == call::RECEIVED {
+                (buffer, came) = (second, third);
+            } else if first == 0 {
+                buffer = second;
+            } else {
+                (buffer, slices, skip) = (first, second, third);
+            }
+        }
         let call = Call {
             object,
-            buffer: value(regs, &site.buffer),
+            buffer,
+            slices,
+            skip,
             length: value(regs, &site.length),
             received,
             sent,
@@ -176,7 +194,21 @@ unsafe fn entered(regs: *mut pt_regs) {
             },
         };
         let _ = CALLS.insert(key, call, 0);
+        // what was received is there already
+        if site.call == call::RECEIVED && came > 0 {
+            if let Some(under_way) = CALLS.get_ptr_mut(key)
+                && let Some(session) = sessions::of(session_key)
+            {
+                transfer(&key, under_way, session, came, false);
+            }
+            let _ = CALLS.remove(key);
+        }
     }
+}
+
+#[inline(always)]
+fn writes(call_: u8) -> bool {
+    call_ == call::WRITE || call_ == call::WRITE_EX || call_ == call::SEND
 }
 
 #[inline(always)]
@@ -199,9 +231,13 @@ unsafe fn returned(regs: *mut pt_regs) {
         let key = key(regs, site);
         let Some(under_way) = CALLS.get_ptr_mut(key) else { return };
         let session_key = SessionKey { object: (*under_way).object, pid: key.process, _pad: 0 };
-        let writing = site.call == call::WRITE || site.call == call::WRITE_EX;
+        let writing = writes(site.call);
         let failed = site.status.kind != place::NOWHERE && value(regs, &site.status) as i32 <= 0;
-        let moved = if failed { 0 } else { moved(site.call, value(regs, &site.result), (*under_way).length) };
+        let moved = if failed {
+            0
+        } else {
+            moved(site.call, value(regs, &site.result) + value(regs, &site.plus), (*under_way).length)
+        };
         if let Some(session) = sessions::of(session_key) {
             let thread = threads::of_this_thread();
             if !thread.is_null() {
@@ -211,8 +247,10 @@ unsafe fn returned(regs: *mut pt_regs) {
                     (*thread).waiting.pid = session_key.pid;
                 }
             }
-            if moved > 0 {
+            if moved > 0 && (*under_way).slices == 0 {
                 transfer(&key, under_way, session, moved, writing);
+            } else if moved > 0 {
+                transfer_slices(&key, under_way, session, moved);
             }
         } else if moved > 0
             && let Some(counters) = counters()
@@ -230,7 +268,7 @@ unsafe fn returned(regs: *mut pt_regs) {
 #[inline(always)]
 unsafe fn moved(call_: u8, result: u64, length_at: u64) -> u64 {
     match call_ {
-        call::READ | call::WRITE => {
+        call::READ | call::WRITE | call::SEND => {
             let n = result as i32;
             if n > 0 { n as u64 } else { 0 }
         }
@@ -283,7 +321,40 @@ unsafe fn go_descriptor(object: u64) -> Option<u32> {
     }
 }
 
+/// A list of slices, each an address and a length.
 #[inline(always)]
+unsafe fn transfer_slices(key: &CallKey, under_way: *mut Call, session: *mut Session, moved: u64) {
+    unsafe {
+        let (list, slices) = ((*under_way).buffer, (*under_way).slices);
+        let (mut left, mut skip) = (moved, (*under_way).skip);
+        for i in 0..SLICES_MAX as u64 {
+            if left == 0 || i >= slices {
+                break;
+            }
+            let Some([at, len]) = read_user::<[u64; 2]>(list.wrapping_add(i * 16)) else { break };
+            let skipped = if skip < len { skip } else { len };
+            skip -= skipped;
+            let rest = len - skipped;
+            let n = if rest < left { rest } else { left };
+            if n > 0 {
+                (*under_way).buffer = at.wrapping_add(skipped);
+                transfer(key, under_way, session, n, true);
+                left -= n;
+            }
+        }
+        if left > 0
+            && let Some(counters) = counters()
+        {
+            (*session).sent_bytes += left;
+            for count in [&mut counters.plain_seen, &mut counters.plain_unread] {
+                count.events += 1;
+                count.bytes += left;
+            }
+        }
+    }
+}
+
+#[inline(never)]
 unsafe fn transfer(key: &CallKey, under_way: *mut Call, session: *mut Session, moved: u64, writing: bool) {
     unsafe {
         let Some(counters) = counters() else { return };

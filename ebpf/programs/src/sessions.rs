@@ -4,7 +4,7 @@ use aya_ebpf::helpers::generated as helpers;
 use ebpf_abi::{Policy, SessionKey, evidence};
 
 use crate::evidence::Touch;
-use crate::maps::{EPOCH, NUMBERS, POLICIES, SESSIONS};
+use crate::maps::{CLOSED, EPOCH, NUMBERS, POLICIES, SESSIONS};
 
 /// Weak evidence for another connection that is needed to believe it.
 const OBJECTIONS_MAX: u8 = 2;
@@ -46,6 +46,15 @@ unsafe fn next_number() -> u64 {
 pub unsafe fn of(key: SessionKey) -> Option<*mut Session> {
     unsafe {
         if let Some(session) = SESSIONS.get_ptr_mut(key) {
+            // the address may have been given to another session since
+            if (*session).connection != 0 && CLOSED.get_ptr((*session).connection).is_some() {
+                (*session).number = next_number();
+                (*session).connection = 0;
+                (*session).sent_bytes = 0;
+                (*session).received_bytes = 0;
+                (*session).evidence = evidence::NONE;
+                (*session).fd_plus_one = 0;
+            }
             return Some(session);
         }
         let new = Session {

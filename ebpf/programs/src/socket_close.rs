@@ -4,7 +4,7 @@ use aya_ebpf::{helpers::generated as helpers, macros::btf_tracepoint, programs::
 use ebpf_abi::{CloseEvent, EndEvent, direction, hook, kind, policy, role, transport};
 
 use crate::kernel::{IPPROTO_TCP, OWN_PID, SK_PROTOCOL, TCP_SRTT_US, TCP_TOTAL_RETRANS, read};
-use crate::maps::{hit, notice};
+use crate::maps::{CLOSED, PLAIN_ON, hit, notice};
 use crate::socket_state;
 
 const TCP_ESTABLISHED: i32 = 1;
@@ -115,6 +115,9 @@ unsafe fn closed(sk: *const u8) {
             _pad2: 0,
         };
         notice(state.ring, &event);
+        if matches!(PLAIN_ON.get(0), Some(1)) {
+            let _ = CLOSED.insert(state.connection, 0, 0);
+        }
         // a socket may be connected again
         state.connection = 0;
         state.sent_bytes = 0;
