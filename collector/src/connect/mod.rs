@@ -8,6 +8,8 @@ mod known;
 mod order;
 mod pairs;
 mod phase;
+#[cfg(test)]
+mod policies;
 mod rows;
 mod tracker;
 
