@@ -9,6 +9,8 @@ mod order;
 mod pairs;
 mod phase;
 mod plaintext;
+#[cfg(test)]
+mod policies;
 mod redact;
 mod report;
 mod rows;

@@ -61,8 +61,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Libraries {
     /// Looks at what every process maps now. When it returns, all of that is probed.
     pub fn start(capture: Arc<Mutex<Capture>>, refusals: Arc<Mutex<Vec<ProbeState>>>) -> Self {
-        let mut libraries =
-            Self { capture, mappings: None, seen: HashMap::new(), known: HashMap::new(), refusals, swept: Instant::now() };
+        let mut libraries = Self {
+            capture,
+            mappings: None,
+            seen: HashMap::new(),
+            known: HashMap::new(),
+            refusals,
+            return_probes: return_probes_are_safe(),
+            swept: Instant::now(),
+        };
         let possible = lock(&libraries.capture).can_probe_programs();
         if let Err(why) = possible {
             refuse(&libraries.refusals, "user space programs", &format!("TLS libraries cannot be probed: {why}"));

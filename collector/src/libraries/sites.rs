@@ -2,7 +2,7 @@
 
 use ebpf_abi::{Place as AbiPlace, Site as AbiSite, call, place, runtime};
 
-use crate::binary::{Analysis, Call, Kind, Moment, Place, Register, Site};
+use crate::binary::{Analysis, Call, Kind, Moment, Place, Register};
 use crate::kernel::{Probe, Run};
 
 /// What is to be probed.

@@ -8,8 +8,8 @@ use aya_ebpf::{
     maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
 use ebpf_abi::{
-    CALLS_MAX, CHUNK_BYTES, CLOSED_MAX, Counters, DataHeader, LISTENERS_MAX, ListenKey, MULTI_MESSAGE_THREADS_MAX, POLICIES_MAX, Peer,
-    Policy, SESSIONS_MAX, SITES_MAX, SessionKey, Site, SocketState,
+    CALLS_MAX, CHUNK_BYTES, CLOSED_MAX, Counters, DataHeader, LISTENERS_MAX, ListenKey, MULTI_MESSAGE_THREADS_MAX,
+    POLICIES_MAX, Peer, Policy, SESSIONS_MAX, SITES_MAX, SessionKey, Site, SocketState,
 };
 
 use crate::copy::Transfer;

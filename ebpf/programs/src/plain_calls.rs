@@ -233,11 +233,8 @@ unsafe fn returned(regs: *mut pt_regs) {
         let session_key = SessionKey { object: (*under_way).object, pid: key.process, _pad: 0 };
         let writing = writes(site.call);
         let failed = site.status.kind != place::NOWHERE && value(regs, &site.status) as i32 <= 0;
-        let moved = if failed {
-            0
-        } else {
-            moved(site.call, value(regs, &site.result) + value(regs, &site.plus), (*under_way).length)
-        };
+        let moved =
+            if failed { 0 } else { moved(site.call, value(regs, &site.result) + value(regs, &site.plus), (*under_way).length) };
         if let Some(session) = sessions::of(session_key) {
             let thread = threads::of_this_thread();
             if !thread.is_null() {

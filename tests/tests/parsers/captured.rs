@@ -60,7 +60,7 @@ impl Consumer for Heard {
                     self.done.push(std::mem::replace(talk, behind));
                 }
             }
-            Event::Owner(_) | Event::End(_) | Event::Closed(_) => {}
+            Event::Owner(_) | Event::Plain(_) | Event::End(_) | Event::Closed(_) => {}
         }
     }
 

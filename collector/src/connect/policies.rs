@@ -1,0 +1,117 @@
+//! What the source is told to copy of an encrypted connection, and how it is found behind plain words: events in, policies and
+//! tables out.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
+
+use arrow_array::RecordBatch;
+use protocol_parsers::{Moment, Settings, Transport, Wanted};
+use schema::Table;
+
+use super::{Consumer, Context, Data, Direction, Endpoint, Event, Opened, PolicyControl, Role, Tracker};
+use crate::batch::Sink;
+use crate::kernel::Clock;
+
+const KEY: u64 = 7;
+
+/// Names of the tables that got rows, and how many.
+#[derive(Default)]
+struct Kept(Mutex<Vec<(&'static str, usize)>>);
+
+impl Sink for Kept {
+    fn rows(&self, table: &'static Table, batch: RecordBatch) {
+        self.0.lock().expect("no writer panicked").push((table.name, batch.num_rows()));
+    }
+}
+
+#[derive(Clone, Default)]
+struct Policies(Arc<Mutex<Vec<Wanted>>>);
+
+impl PolicyControl for Policies {
+    fn set(&mut self, key: u64, wanted: Wanted) -> bool {
+        assert_eq!(key, KEY);
+        self.0.lock().expect("nobody panicked").push(wanted);
+        true
+    }
+
+    fn forget(&mut self, _: u64) {}
+}
+
+/// What a client (true) and its server say; the tables that get rows of it, and the policies that were set.
+fn tell(said: &[(bool, &[u8])]) -> (Vec<(&'static str, usize)>, Vec<Wanted>) {
+    let (kept, policies) = (Arc::new(Kept::default()), Policies::default());
+    let context = Context {
+        host: Arc::from(&b""[..]),
+        clock: Clock::UNIX,
+        settings: Settings::default(),
+        redact: false,
+        sink: kept.clone(),
+        processes: None,
+        ids: Arc::new(AtomicU64::new(1)),
+    };
+    let mut tracker = Tracker::new(context, Some(Box::new(policies.clone())));
+    tracker.event(Event::Opened(Opened {
+        key: KEY,
+        transport: Transport::Stream,
+        local: Endpoint::Inet("10.0.0.1:1000".parse().expect("an address")),
+        remote: Endpoint::Inet("10.0.0.2:2000".parse().expect("an address")),
+        role: Some(Role::Client),
+        from_start: true,
+        at_ns: 1,
+        host: None,
+    }));
+    let (mut sent, mut received) = (0, 0);
+    for (n, (client, bytes)) in said.iter().enumerate() {
+        let (direction, offset) = if *client { (Direction::Sent, &mut sent) } else { (Direction::Received, &mut received) };
+        let at = Moment { mono_ns: 1000 + n as u64, thread_id: 0 };
+        let len = bytes.len() as u64;
+        tracker.event(Event::Data(Data { key: KEY, direction, offset: *offset, len, bytes, at, pid: 0, remote: None }));
+        *offset += len;
+    }
+    tracker.finish_all();
+    let (tables, policies) = (kept.0.lock().expect("a sink"), policies.0.lock().expect("policies"));
+    let traffic = tables.iter().filter(|(name, _)| name.ends_with("_events") && *name != "lost_events");
+    (traffic.copied().collect(), policies.clone())
+}
+
+fn record(kind: u8, payload: &[u8]) -> Vec<u8> {
+    [&[kind, 3, 3][..], &(payload.len() as u16).to_be_bytes(), payload].concat()
+}
+
+fn client_hello() -> Vec<u8> {
+    record(22, &[&[1, 0, 0, 43, 3, 3][..], &[7; 32], &[0, 0, 2, 0x13, 1, 1, 0, 0, 0]].concat())
+}
+
+/// Of TLS 1.3.
+fn server_hello() -> Vec<u8> {
+    record(22, &[&[2, 0, 0, 46, 3, 3][..], &[5; 32], &[0, 0x13, 1, 0, 0, 6, 0, 43, 0, 2, 3, 4]].concat())
+}
+
+#[test]
+fn after_its_handshake_an_encrypted_connection_is_counted_only() {
+    let (hello, answer, finished, data) = (client_hello(), server_hello(), record(23, &[1; 53]), record(23, &[2; 900]));
+    let handshake: [(bool, &[u8]); 4] = [(true, &hello), (false, &answer), (false, &data), (true, &finished)];
+    let (rows, policies) = tell(&handshake[..3]);
+    assert_eq!((rows, policies), (vec![("tls_events", 1)], vec![]));
+    // told once
+    let more: [(bool, &[u8]); 2] = [(false, &data), (true, &data)];
+    let (rows, policies) = tell(&[&handshake[..], &more].concat());
+    assert_eq!((rows, policies), (vec![("tls_events", 1)], vec![Wanted::Counters]));
+    let plain: [(bool, &[u8]); 2] = [(true, b"GET / HTTP/1.1\r\n\r\n"), (false, b"HTTP/1.1 204 No Content\r\n\r\n")];
+    assert_eq!(tell(&plain), (vec![("http_events", 1)], vec![]));
+}
+
+#[test]
+fn encryption_is_found_behind_plain_words() {
+    let (hello, answer, finished) = (client_hello(), server_hello(), record(23, &[1; 53]));
+    let encrypted: [(bool, &[u8]); 3] = [(true, &hello), (false, &answer), (true, &finished)];
+    // of a protocol that nobody recognises, of one that may still become another, of one that hands over
+    let smtp: [(bool, &[u8]); 4] =
+        [(false, b"220 mail.example ESMTP\r\n"), (true, b"EHLO a\r\n"), (true, b"STARTTLS\r\n"), (false, b"220 go ahead\r\n")];
+    let undecided: [(bool, &[u8]); 1] = [(true, b"PING\r\n")];
+    let postgres: [(bool, &[u8]); 2] = [(true, b"\0\0\0\x08\x04\xd2\x16\x2f"), (false, b"S")];
+    for words in [&smtp[..], &undecided, &postgres] {
+        let (rows, policies) = tell(&[words, &encrypted].concat());
+        assert_eq!((rows, policies), (vec![("tls_events", 1)], vec![Wanted::Counters]), "{words:?}");
+    }
+}
