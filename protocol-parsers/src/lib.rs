@@ -9,6 +9,8 @@
 #![forbid(unsafe_code)]
 
 mod coding;
+#[cfg(test)]
+mod conversation;
 pub mod dns;
 pub mod http1;
 pub mod http2;

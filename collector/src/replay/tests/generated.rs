@@ -181,7 +181,7 @@ impl Consumer for Grammar {
                 *ended = true;
             }
             Event::Closed(closed) => assert!(self.open.remove(&closed.key).is_some()),
-            Event::Owner(_) => panic!("a capture knows no process"),
+            Event::Owner(_) | Event::Plain(_) => panic!("a capture knows no process"),
         }
     }
 

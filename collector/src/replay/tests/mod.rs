@@ -51,6 +51,7 @@ impl Consumer for Notes {
                 let bytes = String::from_utf8_lossy(data.bytes);
                 format!("data {} {:?} {}+{} {bytes}", data.key, data.direction, data.offset, data.len)
             }
+            Event::Plain(plain) => format!("plain {}", plain.data.key),
             Event::End(end) => format!("end {} {:?}", end.key, end.direction),
             Event::Closed(closed) => format!("close {}", closed.key),
         };

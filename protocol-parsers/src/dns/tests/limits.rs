@@ -8,7 +8,7 @@ use crate::{Skipped, Transport};
 
 #[test]
 fn waiting_queries_are_bounded() {
-    let mut fed = Fed::new(Transport::Datagram, true);
+    let mut fed = talk(Transport::Datagram, true);
     let long = format!("{0}.{0}.{0}", "x".repeat(63));
     for i in 0..20_000u16 {
         fed.turn(&Client(query(i, &format!("{i}.{long}"), 1)), || usize::MAX);
@@ -31,7 +31,7 @@ fn answers_are_bounded() {
 
 #[test]
 fn an_endless_transfer_is_bounded() {
-    let mut fed = Fed::new(Transport::Stream, true);
+    let mut fed = talk(Transport::Stream, true);
     fed.turn(&Client(framed(&query(1, "a.test", 252))), || usize::MAX);
     let part = framed(&response(1, "a.test", 252, 0, &vec![record(1, 1, &[1, 2, 3, 4]); 1000]));
     for _ in 0..500 {
@@ -98,7 +98,7 @@ proptest! {
             turns.insert(at.min(turns.len()), if client { ClientUnseen(len) } else { ServerUnseen(len) });
         }
         let transport = if datagrams { Transport::Datagram } else { Transport::Stream };
-        let mut fed = Fed::new(transport, from_start);
+        let mut fed = talk(transport, from_start);
         for mut turn in turns {
             if datagrams && let Client(bytes) | Server(bytes) = &mut turn {
                 bytes.drain(..bytes.len().min(2));

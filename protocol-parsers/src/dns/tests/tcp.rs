@@ -147,7 +147,7 @@ fn unanswered() {
         &[Client(ask(1, "a.test")), Server(cut[..20].to_vec())],
         &["tcp | 1 | a.test | A | - | - | - [broken] [unended] certain"],
     );
-    let mut fed = Fed::new(Transport::Stream, true);
+    let mut fed = talk(Transport::Stream, true);
     fed.turn(&Client(ask(1, "a.test")), || usize::MAX);
     fed.turn(&Expire, || usize::MAX);
     assert_eq!(fed.close().lines, ["tcp | 1 | a.test | A | - | - | - [unended] certain"]);

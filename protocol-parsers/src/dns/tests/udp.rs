@@ -149,7 +149,7 @@ fn unanswered_queries_expire() {
         &[Client(query(7, "a.test", A)), Expire, Server(response(7, "a.test", A, 0, &[])), Client(query(8, "a.test", A))],
         &["udp | 7 | a.test | A | - | - | - [unended] certain", "udp | 8 | a.test | A | - | - | - [broken] [unended] certain"],
     );
-    let mut fed = Fed::new(Transport::Datagram, true);
+    let mut fed = talk(Transport::Datagram, true);
     assert_eq!(fed.parser.waiting_since(), None);
     fed.turn(&Client(query(7, "a.test", A)), || usize::MAX);
     fed.turn(&Client(query(8, "a.test", A)), || usize::MAX);
@@ -181,7 +181,7 @@ fn several_clients_of_one_socket() {
 
 #[test]
 fn what_is_no_message_is_counted() {
-    let mut fed = Fed::new(Transport::Datagram, true);
+    let mut fed = talk(Transport::Datagram, true);
     for i in 0..8 {
         assert_eq!(fed.parser.state(), State::Working, "after {i}");
         fed.turn(&Client(vec![0xff; 20]), || usize::MAX);

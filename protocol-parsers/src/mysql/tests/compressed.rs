@@ -91,7 +91,7 @@ fn unpacking_takes_bounded_memory() {
     let (hello, name, welcome) = (greeting(flags), login(flags, "eve", "shop"), ok(2, 0, 2));
     for how in [How::Zlib, How::Zstd] {
         let sent = query(&"x".repeat(10 << 20));
-        let mut fed = Fed::new(true);
+        let mut fed = talk(true);
         for turn in [Server(&hello), Client(&name), Server(&welcome), Client(&frame(0, &sent, how))] {
             fed.turn(turn, || 3000);
         }

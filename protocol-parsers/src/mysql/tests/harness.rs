@@ -1,138 +1,15 @@
-//! Feeds conversations and renders rows.
+//! Feeds conversations.
 
-use schema::{ColumnWriter, Row};
+pub use crate::conversation::Turn::*;
+pub use crate::conversation::{Fed, Rows, Turn};
+use crate::{Transport, conversation};
 
-use crate::mysql::PROTOCOL;
-use crate::{Exchange, Flow, Moment, Output, Parser, Segment, Settings, Skipped, Transport};
-
-/// One step of a conversation.
-#[derive(Clone, Copy, Debug)]
-pub enum Turn<'a> {
-    Client(&'a [u8]),
-    Server(&'a [u8]),
-    ClientUnseen(u64),
-    ServerUnseen(u64),
-    /// Requests that began before this step are given up.
-    Expire,
-}
-pub use Turn::*;
-
-/// Rows as lines of text: own columns, then what is remarkable about the exchange.
-#[derive(Debug, Default)]
-pub struct Rows {
-    pub lines: Vec<String>,
-    pub skipped: Vec<(Skipped, u64, u64)>,
-    /// Request and response bytes, start and latency of each row.
-    pub sizes: Vec<(Option<u64>, Option<u64>)>,
-    pub times: Vec<(u64, Option<u64>)>,
-    /// Trace and span of each row.
-    pub traces: Vec<Option<(String, String)>>,
+pub fn talk(from_start: bool) -> Fed {
+    Fed::new(&crate::mysql::PROTOCOL, Transport::Stream, from_start)
 }
 
-impl Rows {
-    /// Sums of the skipped messages and bytes, by reason.
-    pub fn skipped(&self, why: Skipped) -> (u64, u64) {
-        let of_reason = self.skipped.iter().filter(|s| s.0 == why);
-        of_reason.fold((0, 0), |sum, s| (sum.0 + s.1, sum.1 + s.2))
-    }
-}
-
-impl Output for Rows {
-    fn row(&mut self, row: &dyn Row, exchange: &Exchange<'_>) {
-        assert_eq!(row.table().name, "mysql_events");
-        let mut columns = Columns::default();
-        row.write(&mut columns);
-        let mut line = columns.0.join(" | ");
-        for (flag, name) in [
-            (exchange.truncated, "truncated"),
-            (exchange.gap_before, "gap"),
-            (exchange.broken, "broken"),
-            (exchange.ended_ns.is_none(), "unended"),
-        ] {
-            if flag {
-                line = format!("{line} [{name}]");
-            }
-        }
-        self.lines.push(format!("{line} {}", exchange.confidence.as_str()));
-        self.sizes.push((exchange.request_bytes, exchange.response_bytes));
-        let latency = exchange.ended_ns.map(|e| e.checked_sub(exchange.started.mono_ns).expect("latency is not negative"));
-        let hex = |id: &[u8]| String::from_utf8(id.to_vec()).expect("hexadecimal");
-        self.traces.push(exchange.trace_id.zip(exchange.span_id).map(|(trace, span)| (hex(trace), hex(span))));
-        self.times.push((exchange.started.mono_ns, latency));
-    }
-
-    fn skipped(&mut self, why: Skipped, messages: u64, bytes: u64) {
-        self.skipped.push((why, messages, bytes));
-    }
-}
-
-#[derive(Debug, Default)]
-struct Columns(Vec<String>);
-
-impl ColumnWriter for Columns {
-    fn bool(&mut self, value: Option<bool>) {
-        self.0.push(value.map_or("-".into(), |v| v.to_string()));
-    }
-    fn int32(&mut self, value: Option<i32>) {
-        self.int64(value.map(i64::from));
-    }
-    fn int64(&mut self, value: Option<i64>) {
-        self.0.push(value.map_or("-".into(), |v| v.to_string()));
-    }
-    fn text(&mut self, value: Option<&[u8]>) {
-        let text = |v: &[u8]| std::str::from_utf8(v).map_or_else(|_| v.escape_ascii().to_string(), str::to_owned);
-        self.0.push(value.map_or("-".into(), text));
-    }
-    fn name(&mut self, value: Option<&[u8]>) {
-        self.text(value);
-    }
-}
-
-pub struct Fed {
-    pub parser: Box<dyn Parser>,
-    pub rows: Rows,
-    pub heap_bytes_max: usize,
-    step: u64,
-}
-
-impl Fed {
-    pub fn new(from_start: bool) -> Self {
-        let parser = (PROTOCOL.parser)(&Settings::default(), Transport::Stream, from_start);
-        Self { parser, rows: Rows::default(), heap_bytes_max: 0, step: 0 }
-    }
-
-    /// Feeds a step, in pieces of so many bytes.
-    pub fn turn(&mut self, turn: Turn<'_>, mut piece: impl FnMut() -> usize) {
-        self.step += 1;
-        let at = Moment { mono_ns: self.step * 100, thread_id: 7 };
-        let (flow, mut bytes) = match turn {
-            Client(bytes) => (Flow::ToServer, bytes),
-            Server(bytes) => (Flow::ToClient, bytes),
-            ClientUnseen(len) => return self.parser.unseen(Flow::ToServer, len, at, &mut self.rows),
-            ServerUnseen(len) => return self.parser.unseen(Flow::ToClient, len, at, &mut self.rows),
-            Expire => return self.parser.expire(at.mono_ns, &mut self.rows),
-        };
-        while !bytes.is_empty() {
-            let (now, later) = bytes.split_at(piece().clamp(1, bytes.len()));
-            self.parser.bytes(Segment { flow, bytes: now, at, remote: None }, &mut self.rows);
-            self.heap_bytes_max = self.heap_bytes_max.max(self.parser.heap_bytes());
-            bytes = later;
-        }
-    }
-
-    pub fn close(mut self) -> Rows {
-        let at = Moment { mono_ns: (self.step + 1) * 100, thread_id: 7 };
-        self.parser.close(at, &mut self.rows);
-        self.rows
-    }
-}
-
-pub fn rows(from_start: bool, turns: &[Turn<'_>], mut piece: impl FnMut() -> usize) -> Rows {
-    let mut fed = Fed::new(from_start);
-    for turn in turns {
-        fed.turn(*turn, &mut piece);
-    }
-    fed.close()
+pub fn rows(from_start: bool, turns: &[Turn<'_>], piece: impl FnMut() -> usize) -> Rows {
+    conversation::rows(talk(from_start), turns.iter().copied(), piece)
 }
 
 /// A conversation from its connection's start gives these rows, whole and byte by byte.
@@ -151,12 +28,6 @@ pub fn check_joined(turns: &[Turn<'_>], expect: &[&str]) -> Rows {
 fn both(from_start: bool, turns: &[Turn<'_>], expect: &[&str]) -> Rows {
     let whole = rows(from_start, turns, || usize::MAX);
     assert_eq!(whole.lines, expect);
-    let bytewise = rows(from_start, turns, || 1);
-    assert_eq!(bytewise.lines, whole.lines, "byte by byte");
-    assert_eq!(bytewise.sizes, whole.sizes, "byte by byte");
-    assert_eq!(bytewise.times, whole.times, "byte by byte");
-    for why in [Skipped::Gap, Skipped::Malformed, Skipped::OverLimit, Skipped::JoinedMidMessage] {
-        assert_eq!(bytewise.skipped(why), whole.skipped(why), "{why:?}, byte by byte");
-    }
+    whole.assert_same(&rows(from_start, turns, || 1));
     whole
 }

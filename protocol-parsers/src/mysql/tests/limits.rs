@@ -10,7 +10,7 @@ use crate::{Skipped, State};
 #[test]
 fn long_pipelines_keep_their_alignment() {
     let count = 10_000;
-    let mut fed = Fed::new(false);
+    let mut fed = talk(false);
     let sent: Vec<u8> = (0..count).flat_map(|i| query(&format!("select {i}"))).collect();
     fed.turn(Client(&sent), || 60_000);
     assert!(fed.heap_bytes_max < 8 << 20, "{} bytes", fed.heap_bytes_max);
@@ -29,7 +29,7 @@ fn long_pipelines_keep_their_alignment() {
 
 #[test]
 fn waiting_commands_hold_bounded_memory() {
-    let mut fed = Fed::new(false);
+    let mut fed = talk(false);
     let sent = query(&format!("select '{}'", "v".repeat(60_000)));
     for n in 0..2000 {
         fed.turn(Client(&sent), || usize::MAX);
@@ -45,7 +45,7 @@ fn waiting_commands_hold_bounded_memory() {
 
 #[test]
 fn statements_hold_bounded_memory() {
-    let mut fed = Fed::new(false);
+    let mut fed = talk(false);
     for id in 0..3000 {
         let text = format!("select {id} -- {}", "x".repeat(if id < 100 { 60_000 } else { 10 }));
         fed.turn(Client(&command(0x16, text.as_bytes())), || usize::MAX);
@@ -69,7 +69,7 @@ fn statements_hold_bounded_memory() {
 
 #[test]
 fn another_protocol_is_given_up() {
-    let mut fed = Fed::new(true);
+    let mut fed = talk(true);
     for _ in 0..10 {
         fed.turn(Client(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"), || usize::MAX);
         fed.turn(Server(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"), || usize::MAX);
@@ -163,7 +163,7 @@ proptest! {
         for (at, client, len) in unseen {
             turns.insert(at, if client { ClientUnseen(len) } else { ServerUnseen(len) });
         }
-        let mut fed = Fed::new(from_start);
+        let mut fed = talk(from_start);
         for turn in turns {
             fed.turn(turn, || 100);
         }
@@ -173,7 +173,7 @@ proptest! {
 
     #[test]
     fn nonsense_never_panics(parts in proptest::collection::vec((any::<bool>(), proptest::collection::vec(any::<u8>(), 0..60)), 0..40)) {
-        let mut fed = Fed::new(false);
+        let mut fed = talk(false);
         for (client, bytes) in &parts {
             fed.turn(if *client { Client(bytes) } else { Server(bytes) }, || 7);
         }

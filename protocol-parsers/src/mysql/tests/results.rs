@@ -102,7 +102,7 @@ fn packets_of_16_mib_continue() {
     let sent = [packet(0, &text[..0xff_ffff]), packet(1, &text[0xff_ffff..])].concat();
     let value = [b"\xfd\xfe\xff\xff".as_slice(), &part[..0xff_fffb]].concat();
     let got = [packet(2, &[1]), column(3), packet(4, &value), packet(5, b""), row(6, "x"), end(7, 2)].concat();
-    let mut fed = Fed::new(true);
+    let mut fed = talk(true);
     let (hello, name, welcome) = (greeting(FLAGS | DEPRECATE_EOF), login(FLAGS | DEPRECATE_EOF, "eve", "shop"), ok(2, 0, 2));
     for turn in [Server(&hello), Client(&name), Server(&welcome), Client(&sent), Server(&got)] {
         fed.turn(turn, || 60_001);
@@ -130,7 +130,7 @@ fn results_of_any_size_are_counted() {
     let tail = end(next(), 2);
     let head = [packet(1, &[1]), column(2)].concat();
     let all = [head, rows, tail].concat();
-    let mut fed = Fed::new(true);
+    let mut fed = talk(true);
     let flags = FLAGS | DEPRECATE_EOF;
     let (hello, name, welcome, sent) = (greeting(flags), login(flags, "eve", "shop"), ok(2, 0, 2), query("select x from t"));
     for turn in [Server(&hello), Client(&name), Server(&welcome), Client(&sent), Server(&all)] {

@@ -100,7 +100,7 @@ fn secrets_are_in_no_row() {
 #[test]
 fn tls_is_another_protocol() {
     let request = packet(1, &[&(FLAGS | 1 << 11).to_le_bytes()[..], &[0, 0, 0, 1, 0x2d], &[0; 23]].concat());
-    let mut fed = Fed::new(true);
+    let mut fed = talk(true);
     fed.turn(Server(&greeting(FLAGS | 1 << 11)), || usize::MAX);
     assert_eq!(fed.parser.state(), State::Working);
     fed.turn(Client(&request), || 1);

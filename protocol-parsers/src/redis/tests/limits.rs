@@ -9,7 +9,7 @@ use crate::{Skipped, State};
 #[test]
 fn long_pipelines_keep_their_alignment() {
     let count = 10_000;
-    let mut fed = Fed::new(true);
+    let mut fed = talk(true);
     let sent: Vec<u8> = (0..count).flat_map(|i| command(&format!("GET {i}"))).collect();
     fed.turn(Client(&sent), || 60_000);
     assert!(fed.heap_bytes_max < 8 << 20, "{} bytes", fed.heap_bytes_max);
@@ -28,7 +28,7 @@ fn long_pipelines_keep_their_alignment() {
 
 #[test]
 fn waiting_commands_hold_bounded_memory() {
-    let mut fed = Fed::new(true);
+    let mut fed = talk(true);
     let value = "v".repeat(4000);
     let words: Vec<&[u8]> = [b"MSET".as_slice()].into_iter().chain([value.as_bytes(); 20]).collect();
     let sent = resp(&words);
@@ -43,7 +43,7 @@ fn waiting_commands_hold_bounded_memory() {
 fn many_arguments_and_elements_are_cut() {
     let many = resp(&vec![b"DEL".as_slice(); 100_000]);
     let reply = format!("*100000\r\n{}", ":1234567\r\n".repeat(100_000));
-    let mut fed = Fed::new(true);
+    let mut fed = talk(true);
     fed.turn(Client(&many), || 10_000);
     fed.turn(Server(reply.as_bytes()), || 10_000);
     assert!(fed.heap_bytes_max < 512 << 10, "{} bytes", fed.heap_bytes_max);
@@ -68,7 +68,7 @@ fn deep_nesting_is_refused() {
 
 #[test]
 fn another_protocol_is_given_up() {
-    let mut fed = Fed::new(true);
+    let mut fed = talk(true);
     for _ in 0..10 {
         fed.turn(Client(b"\x16\x03\x01\x02\x00\x01\n*x\n"), || usize::MAX);
         fed.turn(Server(b"\x16\x03\x03\x00\x7a\n"), || usize::MAX);
@@ -82,7 +82,7 @@ fn another_protocol_is_given_up() {
 
 #[test]
 fn lines_without_end_are_bounded() {
-    let mut fed = Fed::new(true);
+    let mut fed = talk(true);
     for _ in 0..1000 {
         fed.turn(Client(&[b'a'; 1000]), || usize::MAX);
         fed.turn(Server(&[b'+'; 1000]), || usize::MAX);
@@ -156,7 +156,7 @@ proptest! {
         for (at, client, len) in unseen {
             turns.insert(at, if client { ClientUnseen(len) } else { ServerUnseen(len) });
         }
-        let mut fed = Fed::new(from_start);
+        let mut fed = talk(from_start);
         for turn in turns {
             fed.turn(turn, || 100);
         }
@@ -166,7 +166,7 @@ proptest! {
 
     #[test]
     fn nonsense_never_panics(parts in proptest::collection::vec((any::<bool>(), "[*$:+;|%~>.?,\\-0-3a\r\n]{0,40}"), 0..40)) {
-        let mut fed = Fed::new(true);
+        let mut fed = talk(true);
         for (client, text) in &parts {
             fed.turn(if *client { Client(text.as_bytes()) } else { Server(text.as_bytes()) }, || 7);
         }

@@ -127,7 +127,7 @@ fn large_values_are_counted_not_kept() {
     reply.extend_from_slice(b"\r\n");
     let turns = [Client(&set), Server(b"+OK\r\n"), Client(&get), Server(&reply)];
     for piece in [usize::MAX, 1, 1000] {
-        let mut fed = Fed::new(true);
+        let mut fed = talk(true);
         for turn in turns {
             fed.turn(turn, || piece);
         }
