@@ -77,8 +77,9 @@ pub struct Connection {
     pub protocol: Option<&'static Protocol>,
     /// What the kernel was told to copy of it; `None` while its own limits hold.
     pub policy: Option<Wanted>,
-    /// Of plaintext: the TLS session that it is of.
+    /// Of plaintext: the TLS session that it is of, and where its bytes begin among the connection's, sent and received.
     pub session: u64,
+    pub session_begins: [u64; 2],
     /// Of a client's plaintext: until when it waits for the server's.
     pub held_until_ns: Option<u64>,
     /// What it was taken for until later bytes refuted it, if that was another protocol.
@@ -123,6 +124,7 @@ impl Connection {
             corrections: 0,
             opened_role: opened.role,
             session: 0,
+            session_begins: [0; 2],
             held_until_ns: None,
         }
     }
@@ -148,8 +150,20 @@ impl Connection {
             corrections: 0,
             opened_role: base.opened_role,
             session,
+            session_begins: [0; 2],
             held_until_ns: None,
         }
+    }
+
+    /// The library goes on with another object: what is said by it follows what was said before.
+    pub fn goes_on_as(&mut self, session: u64) {
+        self.session = session;
+        self.session_begins = [self.sent.total(), self.received.total()];
+    }
+
+    /// Where bytes of the session stand among the connection's.
+    pub fn place_of(&self, direction: Direction, offset: u64) -> u64 {
+        self.session_begins[usize::from(direction == Direction::Received)] + offset
     }
 
     /// The bytes before this place were not seen and are not missed.

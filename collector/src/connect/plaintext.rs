@@ -110,9 +110,16 @@ impl Tracker {
         let key = key_of(plain.data.key);
         for w in waited {
             let Waiting { direction, offset, len, at, pid, .. } = w;
-            self.data(&Data { key, direction, offset, len, bytes: &w.bytes, at, pid, remote: None });
+            self.plain_data(&Data { key, direction, offset, len, bytes: &w.bytes, at, pid, remote: None });
         }
-        self.data(&Data { key, ..plain.data });
+        self.plain_data(&Data { key, ..plain.data });
+    }
+
+    /// `offset` is the session's.
+    fn plain_data(&mut self, data: &Data<'_>) {
+        let Some(connection) = self.connections.get(&data.key) else { return };
+        let offset = connection.place_of(data.direction, data.offset);
+        self.data(&Data { offset, ..*data });
     }
 
     fn unattributed(&mut self, messages: u64, bytes: u64) {
@@ -126,16 +133,14 @@ impl Tracker {
         base.last_ns = base.last_ns.max(plain.data.at.mono_ns);
         let peer = base.identity.peer.clone();
         if let Some(known) = self.connections.get_mut(&key) {
-            if known.session == plain.session {
-                known.identity.confidence = confidence(plain.evidence);
-                if known.identity.peer.pid() == 0 {
-                    known.identity.peer = peer;
-                }
-                return true;
+            if known.session != plain.session {
+                known.goes_on_as(plain.session);
             }
-            if let Some(old) = self.connections.remove(&key) {
-                self.finish(old, plain.data.at.mono_ns, None);
+            known.identity.confidence = confidence(plain.evidence);
+            if known.identity.peer.pid() == 0 {
+                known.identity.peer = peer;
             }
+            return true;
         }
         let Some(base) = self.connections.get(&plain.data.key) else { return false };
         let mut connection = Box::new(Connection::plain_of(base, key, plain.session));

@@ -76,7 +76,7 @@ pub unsafe fn of(key: SessionKey) -> Option<*mut Session> {
 }
 
 /// There is evidence that the session uses the connection of this touch. A guess is never latched: better evidence for
-/// another connection wins at once, equal evidence when it repeats. A session that moves is a new one.
+/// another connection wins at once, weak evidence against what was so more than once when it repeats. A session that moves is a new one.
 #[inline(always)]
 pub unsafe fn bind(session: *mut Session, touch: *const Touch, how: u8) {
     unsafe {
@@ -98,7 +98,8 @@ pub unsafe fn bind(session: *mut Session, touch: *const Touch, how: u8) {
             if how < evidence::DESCRIPTOR && session.evidence >= evidence::DESCRIPTOR {
                 return;
             }
-            if how < evidence::DESCRIPTOR {
+            // what was seen once only is no better than what is seen now
+            if how < evidence::DESCRIPTOR && session.evidence > evidence::FOLLOWED {
                 session.objections += 1;
                 if session.objections < OBJECTIONS_MAX {
                     return;

@@ -113,7 +113,7 @@ fn tls_is_another_protocol() {
 fn tls_begins_with_what_came_along_with_the_request() {
     let request = packet(1, &[&(FLAGS | 1 << 11).to_le_bytes()[..], &[0, 0, 0, 1, 0x2d], &[0; 23]].concat());
     let hello = [b"\x16\x03\x01\x00\x2f\x01\x00\x00\x2b\x03\x03".as_slice(), &[7; 32], b"\0\0\x02\x13\x01\x01\0\0\0"].concat();
-    let mut fed = Fed::new(true);
+    let mut fed = talk(true);
     fed.turn(Server(&greeting(FLAGS | 1 << 11)), || usize::MAX);
     fed.turn(Client(&[request, hello].concat()), || usize::MAX);
     let next = fed.parser.successor().expect("TLS");
