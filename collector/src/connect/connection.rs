@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use protocol_parsers::{Confidence, Protocol, Transport, Wanted};
 
-use super::event::{Direction, Endpoint, HostSocket, Opened, Role, Totals};
+use super::event::{Closed, Direction, Endpoint, HostSocket, Opened, Role, Totals};
 use super::known::Known;
 use super::order::Order;
 use super::phase::Phase;
@@ -77,6 +77,8 @@ pub struct Connection {
     pub protocol: Option<&'static Protocol>,
     /// What the kernel was told to copy of it; `None` while its own limits hold.
     pub policy: Option<Wanted>,
+    /// It is closed, but bytes that came before are still to be read.
+    pub closing: Option<Closed>,
     /// Of plaintext: the TLS session that it is of, and where its bytes begin among the connection's, sent and received.
     pub session: u64,
     pub session_begins: [u64; 2],
@@ -125,6 +127,7 @@ impl Connection {
             opened_role: opened.role,
             session: 0,
             session_begins: [0; 2],
+            closing: None,
             held_until_ns: None,
         }
     }
@@ -151,6 +154,7 @@ impl Connection {
             opened_role: base.opened_role,
             session,
             session_begins: [0; 2],
+            closing: None,
             held_until_ns: None,
         }
     }

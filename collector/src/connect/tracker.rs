@@ -25,6 +25,8 @@ const REPORT_NS: u64 = 60_000_000_000;
 const RETRY_NS: u64 = 1_000_000_000;
 /// A connection that turned out to be another protocol's is looked at again at once this often, then like an unrecognised one.
 const CORRECTIONS_AT_ONCE_MAX: u32 = 4;
+/// How long a closed connection waits for its program to read what came before.
+const CLOSING_NS_MAX: u64 = 300_000_000;
 /// Connections of one worker. Beyond it the one that was silent longest goes.
 const CONNECTIONS_MAX: usize = 100_000;
 /// A connection is told to be copied in full when this much of it has been; before, the kernel's own limit does.
@@ -117,6 +119,7 @@ impl Tracker {
                 waiting
                     || c.sent.overdue(late)
                     || c.received.overdue(late)
+                    || c.closing.is_some_and(|closed| closed.at_ns + CLOSING_NS_MAX < now_ns)
                     || c.held_until_ns.is_some_and(|until| until < now_ns)
                     || c.reported_ns.saturating_add(REPORT_NS) < now_ns
                     || self.abandoned(c)
@@ -125,6 +128,10 @@ impl Tracker {
             .collect();
         for key in keys {
             let Some(mut connection) = self.connections.remove(&key) else { continue };
+            if let Some(closed) = connection.closing.take_if(|closed| closed.at_ns + CLOSING_NS_MAX < now_ns) {
+                self.finish(connection, closed.at_ns, closed.totals);
+                continue;
+            }
             if self.abandoned(&connection) {
                 self.finish(connection, now_ns, None);
                 continue;
@@ -514,7 +521,11 @@ impl Tracker {
     }
 
     fn closed(&mut self, closed: &Closed) {
-        if let Some(connection) = self.connections.remove(&closed.key) {
+        let Some(mut connection) = self.connections.remove(&closed.key) else { return };
+        if closed.unread > 0 && connection.closing.is_none() && !connection.is_silent() {
+            connection.closing = Some(*closed);
+            self.connections.insert(closed.key, connection);
+        } else {
             self.finish(connection, closed.at_ns, closed.totals);
         }
     }

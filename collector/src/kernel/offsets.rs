@@ -18,6 +18,8 @@ const OFFSETS: &[(&str, &str, &str)] = &[
     ("NET_INUM", "net", "ns.inum"),
     ("TCP_SRTT_US", "tcp_sock", "srtt_us"),
     ("TCP_TOTAL_RETRANS", "tcp_sock", "total_retrans"),
+    ("TCP_RCV_NXT", "tcp_sock", "rcv_nxt"),
+    ("TCP_COPIED_SEQ", "tcp_sock", "copied_seq"),
     ("UNIX_ADDR", "unix_sock", "addr"),
     ("UNIX_PEER", "unix_sock", "peer"),
     ("UNIX_ADDR_LEN", "unix_address", "len"),

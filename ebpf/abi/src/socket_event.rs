@@ -101,7 +101,8 @@ pub struct CloseEvent {
     pub sent_bytes: u64,
     pub received_bytes: u64,
     pub rtt_us: u32,
-    pub _pad2: u32,
+    /// Received bytes that the program may still read.
+    pub unread: u32,
 }
 
 /// What the kernel keeps of a socket, in its socket storage. Zero at first.

@@ -26,7 +26,18 @@ offsets!(
     SK_NET
 );
 // struct net, struct tcp_sock, struct unix_sock, struct unix_address, struct socket
-offsets!(NET_INUM, TCP_SRTT_US, TCP_TOTAL_RETRANS, UNIX_ADDR, UNIX_PEER, UNIX_ADDR_LEN, UNIX_ADDR_NAME, SOCKET_SK);
+offsets!(
+    NET_INUM,
+    TCP_SRTT_US,
+    TCP_TOTAL_RETRANS,
+    TCP_RCV_NXT,
+    TCP_COPIED_SEQ,
+    UNIX_ADDR,
+    UNIX_PEER,
+    UNIX_ADDR_LEN,
+    UNIX_ADDR_NAME,
+    SOCKET_SK
+);
 // struct task_struct and what hangs off it
 offsets!(TASK_PID, TASK_TGID, TASK_PARENT, TASK_START_BOOTTIME, TASK_EXIT_CODE, TASK_SIGNAL, SIGNAL_LIVE, TASK_MM, TASK_COMM);
 offsets!(MM_ARG_START, MM_ARG_END, BPRM_FILENAME);

@@ -3,7 +3,7 @@
 use aya_ebpf::{helpers::generated as helpers, macros::btf_tracepoint, programs::BtfTracePointContext};
 use ebpf_abi::{CloseEvent, EndEvent, direction, hook, kind, policy, role, transport};
 
-use crate::kernel::{IPPROTO_TCP, OWN_PID, SK_PROTOCOL, TCP_SRTT_US, TCP_TOTAL_RETRANS, read};
+use crate::kernel::{IPPROTO_TCP, OWN_PID, SK_PROTOCOL, TCP_COPIED_SEQ, TCP_RCV_NXT, TCP_SRTT_US, TCP_TOTAL_RETRANS, read};
 use crate::maps::{CLOSED, PLAIN_ON, hit, notice};
 use crate::socket_state;
 
@@ -102,6 +102,13 @@ unsafe fn closed(sk: *const u8) {
         let at = sk as u64;
         // a multipath socket is no struct tcp_sock
         let tcp = read::<u16>(at + SK_PROTOCOL.load() as u64) == IPPROTO_TCP;
+        // a reset closes the socket at once, and what came before it can still be read
+        let unread = match tcp {
+            true => read::<u32>(at + TCP_RCV_NXT.load() as u64).wrapping_sub(read(at + TCP_COPIED_SEQ.load() as u64)),
+            false => 0,
+        };
+        // the end itself counts as a byte
+        let unread = if unread > 1 && unread < i32::MAX as u32 { unread } else { 0 };
         let event = CloseEvent {
             kind: kind::CLOSE,
             _pad: [0; 3],
@@ -112,9 +119,12 @@ unsafe fn closed(sk: *const u8) {
             received_bytes: state.received_bytes,
             // kept eight times as large
             rtt_us: if tcp { read::<u32>(at + TCP_SRTT_US.load() as u64) >> 3 } else { 0 },
-            _pad2: 0,
+            unread,
         };
         notice(state.ring, &event);
+        if unread > 0 {
+            return;
+        }
         if matches!(PLAIN_ON.get(0), Some(1)) {
             let _ = CLOSED.insert(state.connection, 0, 0);
         }
