@@ -281,8 +281,9 @@ unsafe fn learn(session: *mut Session, thread: *mut ThreadState, under_way: *con
         let (received, sent) = (&raw mut (*thread).received, &raw mut (*thread).sent);
         if site.runtime == runtime::GO {
             let touch = if writing { sent } else { received };
+            // once known by its descriptor it stays so until the connection closes
             if (*touch).connection != 0
-                && (*touch).connection != (*session).connection
+                && (*session).evidence != evidence::DESCRIPTOR
                 && go_descriptor((*under_way).object) == Some((*touch).fd)
             {
                 sessions::bind(session, touch, evidence::DESCRIPTOR);

@@ -94,6 +94,10 @@ pub unsafe fn bind(session: *mut Session, touch: *const Touch, how: u8) {
             }
             return;
         }
+        // a thread may not have used a socket since one that is gone, whose descriptor another has by now
+        if CLOSED.get_ptr(connection).is_some() {
+            return;
+        }
         if session.connection != 0 {
             if how < evidence::DESCRIPTOR && session.evidence >= evidence::DESCRIPTOR {
                 return;
