@@ -3,6 +3,7 @@
 //! In: [`Event`]s. Out: rows through a [`crate::batch::Writer`]. Knows no protocol and no kernel.
 
 mod connection;
+mod context;
 pub mod event;
 mod known;
 mod order;
@@ -18,7 +19,8 @@ mod rows;
 mod tests;
 mod tracker;
 
+pub use context::{Context, PolicyControl};
 pub use event::{
     Closed, Consumer, Data, Direction, End, Endpoint, Event, Evidence, HostSocket, Opened, Owner, Plain, Role, Totals,
 };
-pub use tracker::{Context, PolicyControl, Tracker};
+pub use tracker::Tracker;

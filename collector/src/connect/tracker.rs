@@ -1,9 +1,9 @@
 //! All connections of one worker.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use super::connection::{Connection, Identity};
+use super::context::{Context, PolicyControl};
 use super::event::{Closed, Consumer, Data, Direction, End, Endpoint, Event, Opened, Owner, Role, Totals};
 use super::order::{PARKED_NS_MAX, Piece};
 use super::pairs::Pairs;
@@ -11,11 +11,9 @@ use super::phase::{Kept, KeptPiece, Phase};
 use super::plaintext::{self, Unbound};
 use super::report::{Told, report};
 use super::rows::{DatagramPeer, RowOutput};
-use crate::batch::{Sink, Writer};
-use crate::discover::Processes;
-use crate::kernel::Clock;
+use crate::batch::Writer;
 use hashbrown::HashMap;
-use protocol_parsers::{Confidence, Flow, Moment, Parser, Segment, Settings, State, Transport, Wanted};
+use protocol_parsers::{Confidence, Flow, Moment, Parser, Segment, State, Transport, Wanted};
 
 /// A request without a response becomes a row after this long.
 const UNANSWERED_NS: u64 = 60_000_000_000;
@@ -31,28 +29,6 @@ const CLOSING_NS_MAX: u64 = 300_000_000;
 const CONNECTIONS_MAX: usize = 100_000;
 /// A connection is told to be copied in full when this much of it has been; before, the kernel's own limit does.
 const KEPT_FULL_FROM_BYTES: u64 = 256 << 10;
-
-/// Takes decisions about connections; a capture file has no use for them.
-pub trait PolicyControl: Send {
-    /// False when no more policies can be kept.
-    fn set(&mut self, key: u64, wanted: Wanted) -> bool;
-    fn forget(&mut self, key: u64);
-}
-
-/// What all workers share.
-#[derive(Clone)]
-pub struct Context {
-    pub host: Arc<[u8]>,
-    pub clock: Clock,
-    pub settings: Settings,
-    /// Literals, parameters and what may quote them are replaced before rows are kept.
-    pub redact: bool,
-    pub sink: Arc<dyn Sink>,
-    /// `None` in a replay: nothing is known of processes.
-    pub processes: Option<Arc<Processes>>,
-    /// The last connection id given.
-    pub ids: Arc<AtomicU64>,
-}
 
 pub struct Tracker {
     context: Context,

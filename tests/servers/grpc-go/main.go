@@ -104,7 +104,8 @@ func main() {
 			log.Fatal(err)
 		}
 		for i := range n {
-			unary(client, "Unary", strconv.Itoa(i), long)
+			// no two timeouts are equal, so that each fills the header table
+			unary(client, "Unary", strconv.Itoa(i), long+time.Duration(i)*time.Millisecond)
 			time.Sleep(10 * time.Millisecond)
 		}
 		return

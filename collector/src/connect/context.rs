@@ -1,0 +1,32 @@
+//! What connections need of the world around them.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use protocol_parsers::{Settings, Wanted};
+
+use crate::batch::Sink;
+use crate::discover::Processes;
+use crate::kernel::Clock;
+
+/// Takes decisions about connections; a capture file has no use for them.
+pub trait PolicyControl: Send {
+    /// False when no more policies can be kept.
+    fn set(&mut self, key: u64, wanted: Wanted) -> bool;
+    fn forget(&mut self, key: u64);
+}
+
+/// What all workers share.
+#[derive(Clone)]
+pub struct Context {
+    pub host: Arc<[u8]>,
+    pub clock: Clock,
+    pub settings: Settings,
+    /// Literals, parameters and what may quote them are replaced before rows are kept.
+    pub redact: bool,
+    pub sink: Arc<dyn Sink>,
+    /// `None` in a replay: nothing is known of processes.
+    pub processes: Option<Arc<Processes>>,
+    /// The last connection id given.
+    pub ids: Arc<AtomicU64>,
+}
