@@ -80,6 +80,14 @@ impl Mariadb {
         Ok(client)
     }
 
+    /// The same over TLS.
+    pub fn client_tls(&self, name: &str, certificates: &Certificates) -> anyhow::Result<Command> {
+        let mut client = Command::new(program(name)?);
+        client.args(["--no-defaults", "--host=127.0.0.1", "--user=keeper", "--password=secret", "--ssl"]);
+        client.arg(format!("--ssl-ca={}", certificates.authority())).arg(format!("--port={}", self.port));
+        Ok(client)
+    }
+
     /// The text as it is, in the database `shop`; how it ended, and bare rows.
     pub fn ask(&self, more: &[&str], text: &str) -> anyhow::Result<Ended> {
         let mut client = self.client("mariadb")?;
