@@ -9,6 +9,6 @@ pub mod binary;
 pub mod connect;
 pub mod discover;
 pub mod kernel;
-mod libraries;
+pub mod libraries;
 pub mod live;
 pub mod replay;

@@ -7,9 +7,12 @@
 
 mod account;
 mod answer;
+mod certificates;
 mod earshot;
 mod http;
+mod losses;
 mod mariadb;
+mod peers;
 mod postgres;
 mod processes;
 mod rows;
@@ -18,14 +21,17 @@ mod tools;
 
 pub use account::Account;
 pub use answer::{AnswerServer, Calls, Serving};
+pub use certificates::Certificates;
 pub use earshot::{Earshot, binary, command};
 pub use http::{Answer, Connection, request};
+pub use losses::{accounted, losses, lost, marked, settled, wrk};
 pub use mariadb::Mariadb;
+pub use peers::{Exchange, Peer, PeerServer};
 pub use postgres::{Postgres, postgres_programs};
 pub use processes::{Ended, Process, finish, free_port, is_root, program, run, run_to_end, succeed, wait_until};
 pub use rows::{RowsDiffer, compare};
 pub use servers::{Dnsmasq, Nginx, PythonHttp, Redis, STATUSES};
-pub use tools::{go, java, node, python, tools_folder};
+pub use tools::{built, go, java, node, python, tools_folder};
 
 /// The checkout.
 pub fn root() -> std::path::PathBuf {

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
+use crate::certificates::Certificates;
 use crate::processes::{Ended, Process, finish, free_port, program, succeed};
 
 /// Small files start fast.
@@ -26,6 +27,15 @@ pub struct Mariadb {
 
 impl Mariadb {
     pub fn start() -> anyhow::Result<Self> {
+        Self::start_by(None)
+    }
+
+    /// Takes TLS, too.
+    pub fn start_tls(certificates: &Certificates) -> anyhow::Result<Self> {
+        Self::start_by(Some(certificates))
+    }
+
+    fn start_by(certificates: Option<&Certificates>) -> anyhow::Result<Self> {
         let (folder, port) = (tempfile::tempdir()?, free_port()?);
         let data = folder.path().join("data");
         let mut install = Command::new(program("mariadb-install-db")?);
@@ -44,6 +54,10 @@ impl Mariadb {
         server
             .arg(format!("--pid-file={}", folder.path().join("pid").display()))
             .arg(format!("--init-file={}", first.display()));
+        if let Some(certificates) = certificates {
+            server.arg(format!("--ssl-cert={}", certificates.certificate()));
+            server.arg(format!("--ssl-key={}", certificates.key()));
+        }
         let mut process = Process::start(&server, folder.path())?;
         // it listens when it has read the file
         process.wait_until(20, "its port", |_| std::net::TcpStream::connect(("127.0.0.1", port)).ok().map(|_| ()))?;
@@ -63,6 +77,14 @@ impl Mariadb {
         let mut client = Command::new(program(name)?);
         client.args(["--no-defaults", "--skip-ssl", "--host=127.0.0.1", "--user=keeper", "--password=secret"]);
         client.arg(format!("--port={}", self.port)).current_dir(self.folder.path());
+        Ok(client)
+    }
+
+    /// The same over TLS.
+    pub fn client_tls(&self, name: &str, certificates: &Certificates) -> anyhow::Result<Command> {
+        let mut client = Command::new(program(name)?);
+        client.args(["--no-defaults", "--host=127.0.0.1", "--user=keeper", "--password=secret", "--ssl"]);
+        client.arg(format!("--ssl-ca={}", certificates.authority())).arg(format!("--port={}", self.port));
         Ok(client)
     }
 

@@ -7,6 +7,7 @@ use anyhow::Context;
 use tempfile::TempDir;
 
 use crate::account::Account;
+use crate::certificates::Certificates;
 use crate::processes::{Ended, Process, finish, free_port, program, succeed};
 use crate::tools::python;
 
@@ -35,6 +36,15 @@ pub struct Postgres {
 impl Postgres {
     /// Whoever logs in as `guarded` needs a password. Logical replication is on.
     pub fn start() -> anyhow::Result<Self> {
+        Self::start_by(None)
+    }
+
+    /// Takes TLS, too.
+    pub fn start_tls(certificates: &Certificates) -> anyhow::Result<Self> {
+        Self::start_by(Some(certificates))
+    }
+
+    fn start_by(certificates: Option<&Certificates>) -> anyhow::Result<Self> {
         let (programs, folder, port) = (postgres_programs()?, tempfile::tempdir()?, free_port()?);
         let owner = Account::find(&["postgres", "nobody"])?;
         owner.own(folder.path())?;
@@ -50,6 +60,11 @@ impl Postgres {
         server.arg("-D").arg(&data).args(["-h", "127.0.0.1", "-p", &port.to_string(), "-k", ""]);
         for setting in ["fsync=off", "autovacuum=off", "wal_level=logical", "shared_buffers=32MB"] {
             server.args(["-c", setting]);
+        }
+        if let Some(certificates) = certificates {
+            let key = certificates.key_of(owner, folder.path())?;
+            server.args(["-c", "ssl=on", "-c", &format!("ssl_cert_file={}", certificates.certificate())]);
+            server.arg("-c").arg(format!("ssl_key_file={}", key.display()));
         }
         let process = Process::start(&server, folder.path())?;
         let mut postgres = Self { process, port, programs, folder };
@@ -90,6 +105,13 @@ impl Postgres {
         let mut client = python("postgres/client.py")?;
         self.tell(&mut client);
         succeed(client.args(args)).map(|_| ())
+    }
+
+    /// The same over TLS.
+    pub fn psycopg_tls(&self, args: &[&str]) -> anyhow::Result<()> {
+        let mut client = python("postgres/client.py")?;
+        self.tell(&mut client);
+        succeed(client.env("PGSSLMODE", "require").args(args)).map(|_| ())
     }
 
     /// A client that must succeed; what it printed.

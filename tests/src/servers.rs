@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::certificates::Certificates;
 use crate::processes::{Process, free_port, program, wait_until};
 
 fn wait_for_port(process: &mut Process, port: u16) -> anyhow::Result<()> {
@@ -17,6 +18,7 @@ fn wait_for_port(process: &mut Process, port: u16) -> anyhow::Result<()> {
 #[derive(Debug)]
 pub struct Nginx {
     process: Process,
+    scheme: &'static str,
     pub port: u16,
     folder: TempDir,
 }
@@ -27,6 +29,15 @@ pub const STATUSES: [u16; 5] = [200, 204, 301, 404, 500];
 
 impl Nginx {
     pub fn start() -> anyhow::Result<Self> {
+        Self::start_by(None)
+    }
+
+    /// HTTPS: HTTP/1.1, and HTTP/2 by ALPN.
+    pub fn start_tls(certificates: &Certificates) -> anyhow::Result<Self> {
+        Self::start_by(Some(certificates))
+    }
+
+    fn start_by(certificates: Option<&Certificates>) -> anyhow::Result<Self> {
         let (folder, port) = (tempfile::tempdir()?, free_port()?);
         // its workers are another user
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
@@ -40,12 +51,13 @@ impl Nginx {
         std::fs::write(www.join("text.html"), Self::text())?;
         std::fs::write(www.join("big.bin"), "0123456789abcdef".repeat(1 << 16))?;
         let configuration = folder.path().join("nginx.conf");
-        std::fs::write(&configuration, Self::configuration(folder.path(), port))?;
+        std::fs::write(&configuration, Self::configuration(folder.path(), port, certificates))?;
         let mut command = Command::new(program("nginx")?);
         command.arg("-p").arg(folder.path()).arg("-e").arg(folder.path().join("error.log")).arg("-c").arg(configuration);
         let mut process = Process::start(&command, folder.path())?;
         wait_for_port(&mut process, port)?;
-        Ok(Self { process, port, folder })
+        let scheme = if certificates.is_some() { "https" } else { "http" };
+        Ok(Self { process, scheme, port, folder })
     }
 
     /// The 1,024 bytes of `/text.html`.
@@ -58,14 +70,20 @@ impl Nginx {
     }
 
     pub fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.port)
+        format!("{}://127.0.0.1:{}{path}", self.scheme, self.port)
     }
 
     pub fn error_log(&self) -> PathBuf {
         self.folder.path().join("error.log")
     }
 
-    fn configuration(folder: &Path, port: u16) -> String {
+    fn configuration(folder: &Path, port: u16, certificates: Option<&Certificates>) -> String {
+        let (ssl, files) = match certificates {
+            None => ("", String::new()),
+            Some(c) => {
+                (" ssl http2", format!("ssl_certificate {}; ssl_certificate_key {};", c.certificate(), c.key()))
+            }
+        };
         let at = folder.display();
         let temps: String =
             ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(|n| format!("{n}_temp_path {at}/temp/{n}; ")).concat();
@@ -86,7 +104,7 @@ impl Nginx {
               access_log off; sendfile on; keepalive_requests 100000000; client_max_body_size 4m; default_type text/plain;
               types {{ text/html html; }} {temps}
               server {{
-                listen 127.0.0.1:{port}; listen [::1]:{port}; root {at}/www;
+                listen 127.0.0.1:{port}{ssl}; listen [::1]:{port}{ssl}; {files} root {at}/www;
                 {statuses}
                 location /put/ {{ dav_methods PUT DELETE; }}
                 location /packed/ {{ alias {at}/www/; gzip on; gzip_min_length 1; }}
@@ -134,11 +152,24 @@ pub struct Redis {
 
 impl Redis {
     pub fn start() -> anyhow::Result<Self> {
+        Self::start_by(|port| vec!["--port".into(), port.to_string()])
+    }
+
+    pub fn start_tls(certificates: &Certificates) -> anyhow::Result<Self> {
+        let (cert, key, ca) = (certificates.certificate(), certificates.key(), certificates.authority());
+        Self::start_by(|port| {
+            let port = port.to_string();
+            let ports = ["--port", "0", "--tls-port", &port, "--tls-auth-clients", "no"];
+            let files = ["--tls-cert-file", &cert, "--tls-key-file", &key, "--tls-ca-cert-file", &ca];
+            ports.into_iter().chain(files).map(str::to_owned).collect()
+        })
+    }
+
+    fn start_by(listening: impl Fn(u16) -> Vec<String>) -> anyhow::Result<Self> {
         let (folder, port) = (tempfile::tempdir()?, free_port()?);
         let mut command = Command::new(program("redis-server")?);
-        command
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir"])
-            .arg(folder.path());
+        command.args(listening(port));
+        command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir"]).arg(folder.path());
         let mut process = Process::start(&command, folder.path())?;
         wait_for_port(&mut process, port)?;
         Ok(Self { process, port, _folder: folder })

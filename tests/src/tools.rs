@@ -53,6 +53,12 @@ pub fn go(folder: &str, built: &Path) -> anyhow::Result<Command> {
     Ok(Command::new(built))
 }
 
+/// Where programs of `tests/servers` are built, in the target folder that holds this test.
+pub fn built() -> anyhow::Result<PathBuf> {
+    let test = std::env::current_exe()?;
+    Ok(test.ancestors().nth(3).context("the test has no target folder")?.join("servers"))
+}
+
 fn servers() -> PathBuf {
     crate::root().join("tests/servers")
 }

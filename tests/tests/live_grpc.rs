@@ -1,13 +1,12 @@
 //! gRPC in clear: the services of three implementations, each called by the clients of all three; a call is one row that says what the
 //! client says.
 
-use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Context;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tests::{Connection, Earshot, Process, compare, free_port, go, program, python, run_to_end, succeed};
+use tests::{Connection, Earshot, Process, built, compare, free_port, go, program, python, run_to_end, succeed};
 
 /// An implementation, with the same service and the same client as the others.
 #[derive(Clone, Copy, Debug)]
@@ -43,12 +42,6 @@ impl Implementation {
             }
         }
     }
-}
-
-/// Where programs of `tests/servers` are built, in the target folder that holds this test.
-fn built() -> anyhow::Result<PathBuf> {
-    let test = std::env::current_exe()?;
-    Ok(test.ancestors().nth(3).context("the test has no target folder")?.join("servers"))
 }
 
 /// A service that runs.

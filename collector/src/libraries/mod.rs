@@ -17,6 +17,7 @@ use hashbrown::{HashMap, HashSet};
 use crate::binary::{self, Analysis};
 use crate::kernel::{Capture, Mapped, Mappings, ProbeId, ProbeState};
 use files::{FileId, MappingId};
+pub use sites::probes;
 
 /// How long to wait for news before looking at the time.
 const WAIT: Duration = Duration::from_millis(200);
@@ -32,6 +33,11 @@ const USERS_MAX: usize = 4096;
 const FILE_PROBES_MAX: usize = 256;
 /// Reasons that are remembered of files and functions that are not probed.
 const REFUSALS_MAX: usize = 512;
+
+/// Java's virtual machine, by its file.
+const JAVA: &[u8] = b"/libjvm.so";
+const JAVA_REASON: &str =
+    "TLS of Java programs (JSSE) is compiled while they run: only an agent inside them could see it; their peers on this host are seen";
 
 /// A file whose functions are known.
 struct Library {
@@ -132,6 +138,9 @@ impl Libraries {
             match analysis {
                 Ok(Some(analysis)) => self.found(file_id.clone(), &file, analysis, path, mapped.pid),
                 Ok(None) => {
+                    if mapped.path.ends_with(JAVA) {
+                        refuse(&self.refusals, &path, JAVA_REASON);
+                    }
                     self.seen.insert(id, None);
                     return;
                 }

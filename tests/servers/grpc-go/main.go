@@ -1,7 +1,7 @@
-// A gRPC service in clear and its client, for the tests: what the client did is a line of JSON a call.
+// A gRPC service, in clear or over TLS, and its client, for the tests: what the client did is a line of JSON a call.
 //
-//	grpc-go serve ADDRESS
-//	grpc-go call ADDRESS          each kind of call, an error, a deadline, a cancellation, compressed messages
+//	grpc-go serve ADDRESS [CERT KEY]
+//	grpc-go call ADDRESS [CA]     each kind of call, an error, a deadline, a cancellation, compressed messages
 //	grpc-go repeat ADDRESS N      N unary calls on one connection, one every ten milliseconds
 package main
 
@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/encoding/gzip"
 	"google.golang.org/grpc/status"
@@ -90,9 +91,16 @@ func main() {
 		log.Fatal("grpc-go serve|call|repeat ADDRESS")
 	}
 	if os.Args[1] == "serve" {
-		log.Fatal(serve(os.Args[2]))
+		log.Fatal(serve(os.Args[2], os.Args[3:]))
 	}
-	client, err := grpc.NewClient("passthrough:///"+os.Args[2], grpc.WithTransportCredentials(insecure.NewCredentials()))
+	transport := insecure.NewCredentials()
+	if os.Args[1] == "call" && len(os.Args) > 3 {
+		var err error
+		if transport, err = credentials.NewClientTLSFromFile(os.Args[3], "localhost"); err != nil {
+			log.Fatal(err)
+		}
+	}
+	client, err := grpc.NewClient("passthrough:///"+os.Args[2], grpc.WithTransportCredentials(transport))
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/encoding/gzip"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -126,12 +127,21 @@ func slow(ctx context.Context, _ string) (string, error) {
 	return "", ctx.Err()
 }
 
-func serve(address string) error {
+// serve takes TLS when it is given files: a certificate and its key.
+func serve(address string, files []string) error {
+	options := []grpc.ServerOption{}
+	if len(files) == 2 {
+		transport, err := credentials.NewServerTLSFromFile(files[0], files[1])
+		if err != nil {
+			return err
+		}
+		options = append(options, grpc.Creds(transport))
+	}
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		return err
 	}
-	server := grpc.NewServer()
+	server := grpc.NewServer(options...)
 	server.RegisterService(&grpc.ServiceDesc{
 		ServiceName: strings.Trim(service, "/"),
 		HandlerType: (*any)(nil),

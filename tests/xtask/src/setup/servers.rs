@@ -9,9 +9,9 @@ use crate::program::{cargo, found, program, run};
 use crate::ui;
 
 /// Folders with a Go program.
-const GO: [&str; 2] = ["grpc-go", "mysql"];
-/// Folders with a cargo project of its own.
-const CARGO: [&str; 1] = ["tonic"];
+const GO: [&str; 3] = ["grpc-go", "mysql", "tls/go"];
+/// Folders with a cargo project of its own, and where each is built.
+const CARGO: [(&str, &str); 2] = [("tonic", "tonic"), ("tls/rust", "rustls")];
 /// Folders with a lock file of npm's.
 const NODE: [&str; 1] = ["mysql"];
 /// What all Python programs need.
@@ -37,10 +37,10 @@ pub fn build(place: &Place) -> anyhow::Result<()> {
         build.env("GOTOOLCHAIN", "local").args(["build", "-mod=readonly", "-o", "/dev/null", "."]);
         run(build.current_dir(servers.join(folder))).with_context(|| format!("cannot build tests/servers/{folder}"))?;
     }
-    for folder in CARGO {
+    for (folder, built) in CARGO {
         let mut build = cargo(place);
         build.args(["build", "--locked", "--quiet", "--manifest-path"]).arg(servers.join(folder).join("Cargo.toml"));
-        run(build.arg("--target-dir").arg(place.target.join("servers").join(folder)))
+        run(build.arg("--target-dir").arg(place.target.join("servers").join(built)))
             .with_context(|| format!("cannot build tests/servers/{folder}"))?;
     }
     Ok(())

@@ -1,0 +1,3 @@
+module earshot.test/tls
+
+go 1.24

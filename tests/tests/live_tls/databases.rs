@@ -1,0 +1,130 @@
+//! PostgreSQL, MariaDB and Redis over TLS.
+
+use serde_json::{Value, json};
+use tests::{Certificates, Earshot, Mariadb, PeerServer, Postgres, Redis, finish, run};
+
+use super::cells::Cell;
+use super::seen;
+
+pub const CELLS: &[Cell] = &[
+    Cell::server("C", "PostgreSQL", "OpenSSL 3", "PostgreSQL"),
+    Cell::client("C", "psql", "OpenSSL 3", "PostgreSQL").unseen("the server's rows are told, if both ends are on one host"),
+    Cell::client("Python", "psycopg", "OpenSSL 3, bundled with the package", "PostgreSQL"),
+    Cell::server("C", "MariaDB", "OpenSSL 3", "MySQL"),
+    Cell::server("C", "Redis", "OpenSSL 3", "Redis"),
+    Cell::client("C", "redis-cli", "OpenSSL 3", "Redis"),
+];
+
+#[test]
+fn postgres() -> anyhow::Result<()> {
+    let certificates = Certificates::make()?;
+    let (postgres, earshot) = (Postgres::start_tls(&certificates)?, Earshot::start()?);
+    let mut expected = vec![];
+    for (text, tag, error) in [
+        ("CREATE TABLE t (a int)", Some("CREATE TABLE"), None),
+        ("INSERT INTO t VALUES (1), (2), (3)", Some("INSERT 0 3"), None),
+        ("SELECT a FROM t", Some("SELECT 3"), None),
+        ("SELECT 1/0", None, Some("22012")),
+    ] {
+        let mut psql = postgres.client("psql")?;
+        let ended = finish(psql.env("PGSSLMODE", "require").args(["-X", "-q", "-A", "-t", "-c", text]))?;
+        assert_eq!(ended.status.success(), error.is_none(), "{text}: {}", ended.err);
+        expected.push(json!({ "query": text, "command_tag": tag, "error_code": error, "encrypted": true,
+            "process_name": "postgres", "peer_process_name": "psql", "user_name": "postgres" }));
+    }
+    let query = format!(
+        "SELECT query, command_tag, error_code, encrypted, process_name, peer_process_name, user_name FROM postgres_events
+         WHERE local_port = {} AND command = 'Query'",
+        postgres.port
+    );
+    earshot.expect(&query, &expected)
+}
+
+/// Its library has a name of its own, which no system knows.
+#[test]
+fn psycopg_with_its_own_library() -> anyhow::Result<()> {
+    let certificates = Certificates::make()?;
+    let (postgres, earshot) = (Postgres::start_tls(&certificates)?, Earshot::start()?);
+    postgres.psycopg_tls(&["pipeline", "20"])?;
+    let expected: Vec<Value> = (0..20).map(|_| json!({ "query": "SELECT $1::int4 * 2", "encrypted": true, "rows": 1 })).collect();
+    let query = format!(
+        "SELECT query, encrypted, rows FROM postgres_events WHERE local_port = {} AND command = 'Execute' AND query LIKE '%* 2'",
+        postgres.port
+    );
+    earshot.expect(&query, &expected)?;
+    seen::told(&earshot, true, "psycopg_binary.libs/libssl-", "")?;
+    let hits = earshot.number("SELECT sum(hits) AS n FROM probe_status WHERE target LIKE '%psycopg_binary.libs/libssl-%'")?;
+    assert!(hits > 0, "the library was probed and never seen to run");
+    Ok(())
+}
+
+#[test]
+fn mariadb() -> anyhow::Result<()> {
+    let certificates = Certificates::make()?;
+    let (mariadb, earshot) = (Mariadb::start_tls(&certificates)?, Earshot::start()?);
+    let mut expected = vec![];
+    for (text, rows, error) in [
+        ("CREATE TABLE shop.t (a int)", None, None),
+        ("INSERT INTO shop.t VALUES (1), (2)", None, None),
+        ("SELECT a FROM shop.t", Some(2), None),
+        ("SELECT nothing FROM shop.t", None, Some(1054)),
+    ] {
+        let mut client = mariadb.client_tls("mariadb", &certificates)?;
+        let ended = finish(client.args(["-N", "-B", "-e", text]))?;
+        assert_eq!(ended.status.success(), error.is_none(), "{text}: {}", ended.err);
+        expected.push(json!({ "query": text, "rows": rows, "error_code": error, "encrypted": true, "user_name": "keeper",
+            "process_name": "mariadbd", "peer_process_name": "mariadb" }));
+    }
+    let query = format!(
+        "SELECT query, rows, error_code, encrypted, user_name, process_name, peer_process_name FROM mysql_events
+         WHERE local_port = {} AND query LIKE '%shop.t%'",
+        mariadb.port
+    );
+    earshot.expect(&query, &expected)
+}
+
+/// Commands of redis-cli, each in a connection of its own, and the rows that they should have.
+fn redis_commands(port: u16, certificates: &Certificates, ends: &Value) -> anyhow::Result<Vec<Value>> {
+    let mut expected = vec![];
+    for (command, args, response) in [
+        ("SET", json!(["key", "a value"]), "OK"),
+        ("GET", json!(["key"]), "a value"),
+        ("INCR", json!(["count"]), "1"),
+    ] {
+        let words = args.as_array().into_iter().flatten().filter_map(Value::as_str);
+        let (ca, port) = (certificates.authority(), port.to_string());
+        run("redis-cli", ["--tls", "--cacert", &ca, "-h", "localhost", "-p", &port, command].into_iter().chain(words))?;
+        let mut row = json!({ "command": command, "args": args.to_string(), "response": response, "encrypted": true });
+        if let (Some(row), Some(ends)) = (row.as_object_mut(), ends.as_object()) {
+            row.extend(ends.clone());
+        }
+        expected.push(row);
+    }
+    Ok(expected)
+}
+
+fn redis_rows(earshot: &Earshot, port: u16, expected: &[Value]) -> anyhow::Result<()> {
+    let columns = "command, args, response, encrypted, role, process_name, peer_process_name";
+    let query = format!(
+        "SELECT {columns} FROM redis_events WHERE (local_port = {port} OR remote_port = {port}) AND command IN ('SET', 'GET', 'INCR')"
+    );
+    earshot.expect(&query, expected)
+}
+
+#[test]
+fn redis() -> anyhow::Result<()> {
+    let certificates = Certificates::make()?;
+    let (redis, earshot) = (Redis::start_tls(&certificates)?, Earshot::start()?);
+    let ends = json!({ "role": "server", "process_name": "redis-server", "peer_process_name": "redis-cli" });
+    redis_rows(&earshot, redis.port, &redis_commands(redis.port, &certificates, &ends)?)
+}
+
+#[test]
+fn redis_cli() -> anyhow::Result<()> {
+    let certificates = Certificates::make()?;
+    let redis = Redis::start()?;
+    let tunnel = PeerServer::tunnel(&certificates, redis.port)?;
+    let earshot = Earshot::start()?;
+    let ends = json!({ "role": "client", "process_name": "redis-cli", "peer_process_name": "rustls-stripped" });
+    redis_rows(&earshot, tunnel.port, &redis_commands(tunnel.port, &certificates, &ends)?)
+}
