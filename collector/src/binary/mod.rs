@@ -5,7 +5,7 @@
 //! Attaches nothing, and knows no process.
 
 mod c_library;
-mod elf;
+pub(crate) mod elf;
 mod emulated;
 mod entry;
 mod function;
