@@ -55,7 +55,9 @@ fn add<'a, S: UnwindSection<Slice<'a>>>(builder: &mut Builder, section: &S, base
             Ok(shared)
         });
         let Ok(function) = function else { continue };
-        if builder.is_code(function.initial_address()) && !add_function(builder, section, bases, &mut context, &function) {
+        let start = function.initial_address();
+        let wanted = builder.is_code(start) && !builder.describes(start);
+        if wanted && !add_function(builder, section, bases, &mut context, &function) {
             return;
         }
     }

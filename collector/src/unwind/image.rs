@@ -8,12 +8,13 @@ use std::fs::File;
 use object::{Object, ObjectSection, ObjectSegment, SegmentFlags};
 
 use super::frames::{self, Places};
+use super::go;
 use super::table::{Builder, Code, Table};
 use crate::binary::Error;
 use crate::binary::elf::{Elf, Section};
 
 /// The largest programs have a tenth of this; held only while its table is made.
-const SECTION_BYTES_MAX: u64 = 64 << 20;
+pub const SECTION_BYTES_MAX: u64 = 64 << 20;
 
 pub fn of_file(file: &File) -> Result<Table, Error> {
     let Some(elf) = Elf::read(file)? else { return Ok(Table::default()) };
@@ -21,18 +22,20 @@ pub fn of_file(file: &File) -> Result<Table, Error> {
     let mut builder = Builder::new(code);
     let text = elf.section(".text").map_or(0, |s| s.address);
     let section = |name| elf.section(name).filter(|s| plain(s));
-    if let Some(found) = section(".eh_frame").filter(|s| s.size > END_BYTES) {
+    if let Some(found) = section(".eh_frame") {
         let bytes = elf.bytes(found.offset, found.size as usize)?;
         frames::add_eh_frame(&mut builder, &bytes, Places { eh_frame: found.address, text });
-    } else if let Some(found) = section(".debug_frame") {
+    }
+    // for what the first does not describe, such as code whose description is for debuggers only
+    builder.settle();
+    if let Some(found) = section(".debug_frame") {
         let bytes = elf.bytes(found.offset, found.size as usize)?;
         frames::add_debug_frame(&mut builder, &bytes, Places { eh_frame: 0, text });
+        builder.settle();
     }
+    go::add(&mut builder, &elf)?;
     Ok(builder.build())
 }
-
-/// A section that holds only its end mark.
-const END_BYTES: u64 = 4;
 
 fn plain(section: &Section) -> bool {
     section.size > 0 && section.size <= SECTION_BYTES_MAX

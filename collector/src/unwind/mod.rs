@@ -1,11 +1,12 @@
 //! Callers on a stack, found without frame pointers: from registers and a copy of the stack to return addresses.
 //!
 //! In: what a sample holds. Out: a [`Stack`], leaf first, with how it ended. Rules come from the programs' own call frame
-//! information, made into compact [`table`]s that are kept per file; code without any (translated at run time, Go) is taken to
-//! keep frame pointers. Knows processes by `/proc` alone, bounds all it keeps, and names nothing.
+//! information, or from Go's function table, made into compact [`table`]s that are kept per file; code without any (translated
+//! at run time, mostly) is taken to keep frame pointers. Knows processes by `/proc` alone, bounds all it keeps, and names nothing.
 
 mod expression;
 mod frames;
+mod go;
 mod image;
 mod maps;
 mod step;
@@ -213,17 +214,20 @@ impl Unwinder {
         }
         let Some(mapping) = self.processes.get_mut(&pid).and_then(|maps| maps.find(place)) else { return Err(End::NoCode) };
         let table = self.tables.of(mapping, self.now);
-        if let Some(table) = table
+        if let Some(table) = &table
             && let Some(address) = table.address(place - mapping.mapped.start + mapping.offset)
             && let Some(rule) = table.rule(address)
         {
-            return state.by_rule(rule, &table, address, stack).map_err(end);
+            return state.by_rule(rule, table, address, stack).map_err(end);
         }
         let kind = mapping.kind;
         if kind != Kind::Anonymous && self.is_trampoline(pid, state.ip) {
             return state.out_of_signal(stack).map_err(end);
         }
+        let described = table.is_some_and(|table| !table.is_empty());
         state.by_frame_pointer(stack).map_err(|stop| match stop {
+            // code that changes stacks, in a program whose rules are known
+            Stop::Elsewhere if described => End::AnotherStack,
             Stop::Rule | Stop::Stuck | Stop::Elsewhere if kind == Kind::File => End::NoTable(self.path(pid, place)),
             Stop::Rule | Stop::Stuck | Stop::Elsewhere => End::NoFramePointer,
             stop => end(stop),

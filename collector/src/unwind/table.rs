@@ -97,6 +97,10 @@ impl Table {
         self.code.iter().find_map(|c| Some(c.address + offset.checked_sub(c.offset).filter(|inside| *inside < c.bytes)?))
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.starts.is_empty()
+    }
+
     /// None: no rule is known for this address.
     pub fn rule(&self, address: u64) -> Option<&Rule> {
         let at = u32::try_from(address.checked_sub(self.base)?).ok()?;
@@ -136,6 +140,8 @@ pub struct Builder {
     rules: Vec<Rule>,
     known: hashbrown::HashMap<Rule, u16>,
     last: (Rule, u16),
+    /// So many rows are in order.
+    settled: usize,
     expressions: Vec<Box<[u8]>>,
 }
 
@@ -144,7 +150,7 @@ impl Builder {
         let base = code.iter().map(|c| c.address).min().unwrap_or(0);
         let none = Rule::default();
         let known = [(none, 0)].into_iter().collect();
-        Self { code, base, rows: vec![], rules: vec![none], known, last: (none, 0), expressions: vec![] }
+        Self { code, base, rows: vec![], rules: vec![none], known, last: (none, 0), settled: 0, expressions: vec![] }
     }
 
     /// Linkers leave descriptions of functions that they dropped: their addresses mean nothing.
@@ -194,7 +200,8 @@ impl Builder {
         number
     }
 
-    pub fn build(mut self) -> Table {
+    /// Puts the rows in order: what they describe is known then.
+    pub fn settle(&mut self) {
         // ends come before what begins in the same place; the rows of one function stay in their order
         self.rows.sort_by_key(|(at, number)| (*at, *number != 0));
         let mut kept: usize = 0;
@@ -210,6 +217,19 @@ impl Builder {
             kept += 1;
         }
         self.rows.truncate(kept);
+        self.settled = kept;
+    }
+
+    /// Whether a rule was known for this address when the rows were last put in order.
+    pub fn describes(&self, address: u64) -> bool {
+        let at = address.checked_sub(self.base).and_then(|at| u32::try_from(at).ok());
+        let settled = self.rows.get(..self.settled).unwrap_or_default();
+        let row = at.and_then(|at| settled.partition_point(|row| row.0 <= at).checked_sub(1));
+        row.and_then(|row| settled.get(row)).is_some_and(|row| row.1 != 0)
+    }
+
+    pub fn build(mut self) -> Table {
+        self.settle();
         self.rules.shrink_to_fit();
         Table {
             code: self.code,
@@ -240,6 +260,9 @@ mod tests {
         builder.row(0x1080, by_sp(8));
         builder.row(0x1081, by_sp(8));
         builder.end(0x1100);
+        assert!(!builder.describes(0x1080));
+        builder.settle();
+        assert!(builder.describes(0x1080) && !builder.describes(0x107f) && !builder.describes(0x1110));
         let table = builder.build();
         let offset = |address| table.rule(address).map(|rule| rule.cfa_offset);
         assert_eq!([0xfff, 0x1000, 0x107f].map(offset), [None; 3]);

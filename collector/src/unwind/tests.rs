@@ -21,6 +21,7 @@ const PROGRAM: &str = r#"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -51,6 +52,14 @@ CALLED void plugged(const char *path) {
 #endif
     kept += *path;
 }
+/* push rbp; mov rbp, rsp; call rdi; pop rbp; ret: code that no file has */
+CALLED void translated(void) {
+    static const char code[] = "\x55\x48\x89\xe5\xff\xd7\x5d\xc3";
+    void (*made)(void (*)(void)) = mmap(0, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    memcpy(made, code, sizeof code);
+    made(wait_here);
+    kept++;
+}
 
 int main(int argc, char **argv) {
     const char *what = argv[1];
@@ -61,6 +70,7 @@ int main(int argc, char **argv) {
     if (!strcmp(what, "deep")) down(atoi(argv[2]));
     if (!strcmp(what, "signal")) interrupted();
     if (!strcmp(what, "sort")) sorting();
+    if (!strcmp(what, "made")) translated();
     if (!strcmp(what, "plug")) { getchar(); plugged(argv[2]); }
     if (!strcmp(what, "thread")) { pthread_t t; pthread_create(&t, 0, thread, 0); pthread_join(t, 0); }
     kept++;
@@ -70,6 +80,30 @@ int main(int argc, char **argv) {
 
 const PLUG: &str = "volatile long n; __attribute__((noinline)) void deeper(void (*f)(void)) { f(); n++; }
     void plug(void (*f)(void)) { deeper(f); n++; }";
+
+const GO: &str = r#"
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"syscall"
+)
+
+var kept int
+
+//go:noinline
+func inner() { syscall.Syscall(syscall.SYS_PAUSE, 0, 0, 0); kept++ }
+
+//go:noinline
+func outer(n int) { var space [200]byte; inner(); kept += n + int(space[n]) }
+
+func main() {
+	runtime.LockOSThread()
+	fmt.Println(syscall.Gettid(), 0)
+	outer(kept)
+}
+"#;
 
 /// `gcc` with these arguments on the source.
 fn built(folder: &Path, name: &str, source: &str, arguments: &[&str]) -> PathBuf {
@@ -177,7 +211,7 @@ fn waiting(path: &str) -> Registers {
 #[test]
 fn every_caller_is_found_however_the_program_was_built() {
     let folder = tempfile::tempdir().unwrap();
-    let ways: [(&str, &[&str]); 7] = [
+    let ways: [(&str, &[&str]); 9] = [
         ("pie", &["-O2", "-fomit-frame-pointer"]),
         ("unoptimised", &["-O0"]),
         ("fixed", &["-O2", "-no-pie"]),
@@ -185,21 +219,24 @@ fn every_caller_is_found_however_the_program_was_built() {
         ("linked", &["-O2", "-static", "-DSTATIC"]),
         ("clear", &["-O2", "-static-pie", "-DSTATIC"]),
         ("large", &["-O2", "-fPIC", "-z", "noseparate-code", "-Wl,-z,now"]),
+        ("bare", &["-O2", "-fno-omit-frame-pointer", "-fno-asynchronous-unwind-tables"]),
+        ("debugged", &["-O2", "-g", "-fomit-frame-pointer", "-fno-asynchronous-unwind-tables"]),
     ];
-    let expected: [(&str, &[&str]); 4] = [
+    let expected: [(&str, &[&str]); 5] = [
         ("plain", &["inner", "middle", "outer", "main", "_start"]),
         ("variable", &["inner", "variable", "main", "_start"]),
         ("aligned", &["inner", "aligned", "main", "_start"]),
         ("sort", &["inner", "compare", "sorting", "main", "_start"]),
+        ("made", &["/nothing", "translated", "main", "_start"]),
     ];
     for (way, arguments) in ways {
         let program = built(folder.path(), way, PROGRAM, arguments);
         for (what, callers) in expected {
             let waiting = Waiting::start(&program, &[what]);
             let stack = waiting.unwound();
-            let known = ["inner", "middle", "outer", "variable", "aligned", "compare", "sorting", "main", "_start"];
-            let own: Vec<String> = waiting.own(&stack).into_iter().filter(|n| known.contains(&n.as_str())).collect();
-            assert_eq!(own, callers, "{way} {what}: {:?} {:?}", waiting.names(&stack), stack.ended);
+            let names = waiting.names(&stack);
+            let own: Vec<&String> = names.iter().filter(|n| expected.iter().any(|e| e.1.contains(&n.as_str()))).collect();
+            assert_eq!(own, callers, "{way} {what}: {names:?} {:?}", stack.ended);
             assert_eq!(stack.ended, End::Complete, "{way} {what}");
         }
     }
@@ -297,6 +334,30 @@ fn tables_are_let_go_and_made_again_under_a_small_limit() {
         assert_eq!((stack.frames.len(), stack.ended), (waiting.unwound().frames.len(), End::Complete));
     }
     assert!(unwinder.tables.bytes() < 1 << 20, "one table at a time");
+}
+
+#[test]
+fn go_is_unwound_with_and_without_symbols() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("go.go");
+    std::fs::write(&source, GO).unwrap();
+    let build = |name: &str, flags: &str| {
+        let out = folder.path().join(name);
+        let mut go = Command::new("go");
+        go.args(["build", "-o"]).arg(&out).arg(flags).arg(&source);
+        let done = go.env("GOFLAGS", "").env("CGO_ENABLED", "0").current_dir(folder.path()).output().expect("go is there");
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        out
+    };
+    let whole = Waiting::start(&build("whole", "-ldflags="), &[]);
+    let stack = whole.unwound();
+    let names = whole.names(&stack);
+    let expected = ["main.inner", "main.outer", "main.main", "runtime.main", "runtime.goexit.abi0"];
+    let at = names.iter().position(|n| n == expected[0]).unwrap_or_default();
+    assert_eq!((&names[at..], &stack.ended), (&expected.map(str::to_owned)[..], &End::Complete), "{names:?}");
+    let stripped = Waiting::start(&build("stripped", "-ldflags=-s -w"), &[]);
+    let bare = stripped.unwound();
+    assert_eq!((bare.frames.len(), bare.ended), (stack.frames.len(), End::Complete));
 }
 
 #[test]
