@@ -2,7 +2,7 @@
 //!
 //! `kernel` loads the programs and is the only folder with `unsafe`; `discover` knows processes, `binary` their files;
 //! `connect` orders bytes and feeds the parsers; `batch` writes; `live` runs it all on this host; `replay` reads capture files
-//! through the same path. Knows no SQL.
+//! through the same path; `unwind` finds the callers on a stack. Knows no SQL.
 
 pub mod batch;
 pub mod binary;
@@ -12,3 +12,4 @@ pub mod kernel;
 pub mod libraries;
 pub mod live;
 pub mod replay;
+pub mod unwind;
