@@ -14,8 +14,7 @@ pub struct Certificates {
     folder: TempDir,
 }
 
-const NEW: [&str; 9] =
-    ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
+const NEW: [&str; 9] = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
 /// Opens [`Certificates::store`].
 const STORE_PASSWORD: &str = "pass:secret";
 

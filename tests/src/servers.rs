@@ -80,9 +80,7 @@ impl Nginx {
     fn configuration(folder: &Path, port: u16, certificates: Option<&Certificates>) -> String {
         let (ssl, files) = match certificates {
             None => ("", String::new()),
-            Some(c) => {
-                (" ssl http2", format!("ssl_certificate {}; ssl_certificate_key {};", c.certificate(), c.key()))
-            }
+            Some(c) => (" ssl http2", format!("ssl_certificate {}; ssl_certificate_key {};", c.certificate(), c.key())),
         };
         let at = folder.display();
         let temps: String =

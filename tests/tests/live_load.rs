@@ -4,7 +4,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use serde_json::json;
-use tests::{AnswerServer, Calls, Connection, Earshot, Nginx, Redis, Serving, accounted, compare, losses, lost, marked, run, settled, wait_until, wrk};
+use tests::{
+    AnswerServer, Calls, Connection, Earshot, Nginx, Redis, Serving, accounted, compare, losses, lost, marked, run, settled,
+    wait_until, wrk,
+};
 
 const PACED_REQUESTS: u64 = 5000;
 const PACED_PER_SECOND: u64 = 1000;

@@ -11,6 +11,8 @@ mod pairs;
 mod phase;
 mod plaintext;
 #[cfg(test)]
+mod plaintext_tests;
+#[cfg(test)]
 mod policies;
 mod redact;
 mod report;

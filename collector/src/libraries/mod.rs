@@ -36,8 +36,7 @@ const REFUSALS_MAX: usize = 512;
 
 /// Java's virtual machine, by its file.
 const JAVA: &[u8] = b"/libjvm.so";
-const JAVA_REASON: &str =
-    "TLS of Java programs (JSSE) is compiled while they run: only an agent inside them could see it; their peers on this host are seen";
+const JAVA_REASON: &str = "TLS of Java programs (JSSE) is compiled while they run: only an agent inside them could see it; their peers on this host are seen";
 
 /// A file whose functions are known.
 struct Library {

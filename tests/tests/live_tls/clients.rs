@@ -20,8 +20,7 @@ const PEERS: &[(Peer, Cell)] = &[
     (Peer::Rustls, Cell::client("Rust", "hyper", "rustls", "HTTP/1.1")),
     (Peer::Rustls, Cell::client("Rust", "hyper", "rustls", "HTTP/2")),
 ];
-const CURL: &[Cell] =
-    &[Cell::client("C", "curl", "OpenSSL 3", "HTTP/1.1"), Cell::client("C", "curl", "OpenSSL 3", "HTTP/2")];
+const CURL: &[Cell] = &[Cell::client("C", "curl", "OpenSSL 3", "HTTP/1.1"), Cell::client("C", "curl", "OpenSSL 3", "HTTP/2")];
 const WGET: Cell = Cell::client("C", "wget", "GnuTLS", "HTTP/1.1");
 const JAVA: Cell = Cell::client("Java", "HttpsURLConnection", "JSSE", "HTTP/1.1")
     .unseen("Java's own TLS is compiled while it runs, and takes an agent inside the program to be seen");

@@ -46,7 +46,8 @@ fn psycopg_with_its_own_library() -> anyhow::Result<()> {
     let certificates = Certificates::make()?;
     let (postgres, earshot) = (Postgres::start_tls(&certificates)?, Earshot::start()?);
     postgres.psycopg_tls(&["pipeline", "20"])?;
-    let expected: Vec<Value> = (0..20).map(|_| json!({ "query": "SELECT $1::int4 * 2", "encrypted": true, "rows": 1 })).collect();
+    let expected: Vec<Value> =
+        (0..20).map(|_| json!({ "query": "SELECT $1::int4 * 2", "encrypted": true, "rows": 1 })).collect();
     let query = format!(
         "SELECT query, encrypted, rows FROM postgres_events WHERE local_port = {} AND command = 'Execute' AND query LIKE '%* 2'",
         postgres.port
@@ -86,11 +87,9 @@ fn mariadb() -> anyhow::Result<()> {
 /// Commands of redis-cli, each in a connection of its own, and the rows that they should have.
 fn redis_commands(port: u16, certificates: &Certificates, ends: &Value) -> anyhow::Result<Vec<Value>> {
     let mut expected = vec![];
-    for (command, args, response) in [
-        ("SET", json!(["key", "a value"]), "OK"),
-        ("GET", json!(["key"]), "a value"),
-        ("INCR", json!(["count"]), "1"),
-    ] {
+    for (command, args, response) in
+        [("SET", json!(["key", "a value"]), "OK"), ("GET", json!(["key"]), "a value"), ("INCR", json!(["count"]), "1")]
+    {
         let words = args.as_array().into_iter().flatten().filter_map(Value::as_str);
         let (ca, port) = (certificates.authority(), port.to_string());
         run("redis-cli", ["--tls", "--cacert", &ca, "-h", "localhost", "-p", &port, command].into_iter().chain(words))?;

@@ -5,10 +5,8 @@ use tests::{Certificates, Connection, Earshot, Process, built, free_port, go, ru
 
 use super::cells::Cell;
 
-pub const CELLS: &[Cell] = &[
-    Cell::server("Go", "grpc-go", "crypto/tls", "gRPC"),
-    Cell::server("Go", "grpc-go, stripped", "crypto/tls", "gRPC"),
-];
+pub const CELLS: &[Cell] =
+    &[Cell::server("Go", "grpc-go", "crypto/tls", "gRPC"), Cell::server("Go", "grpc-go, stripped", "crypto/tls", "gRPC")];
 
 /// Calls that end by what the server said.
 const ENDED: [(&str, i64); 7] =
@@ -42,7 +40,8 @@ fn grpc_go() -> anyhow::Result<()> {
              FROM http_events WHERE local_port = {port} AND grpc_method NOT IN ('Slow', 'Forever')"
         );
         earshot.expect(&query, &expected).map_err(|e| e.context(format!("{cell:?}")))?;
-        let said = earshot.value(&format!("SELECT resp_body FROM http_events WHERE local_port = {port} AND grpc_method = 'Unary'"))?;
+        let said =
+            earshot.value(&format!("SELECT resp_body FROM http_events WHERE local_port = {port} AND grpc_method = 'Unary'"))?;
         assert_eq!(said, r#"{"1":"one"}"#);
     }
     Ok(())

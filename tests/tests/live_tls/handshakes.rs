@@ -9,11 +9,9 @@ fn of_each_version_and_one_that_fails() -> anyhow::Result<()> {
     let stranger = Certificates::make()?;
     let (nginx, earshot) = (Nginx::start_tls(&certificates)?, Earshot::start()?);
     let mut expected = vec![];
-    for (version, most, authority, done) in [
-        ("TLSv1.3", "1.3", &certificates, true),
-        ("TLSv1.2", "1.2", &certificates, true),
-        ("TLSv1.2", "1.2", &stranger, false),
-    ] {
+    for (version, most, authority, done) in
+        [("TLSv1.3", "1.3", &certificates, true), ("TLSv1.2", "1.2", &certificates, true), ("TLSv1.2", "1.2", &stranger, false)]
+    {
         let mut curl = std::process::Command::new(program("curl")?);
         curl.args(["-sS", "--max-time", "30", "--tls-max", most, "--cacert", &authority.authority()]);
         curl.args(["--resolve", &format!("earshot.test:{}:127.0.0.1", nginx.port), "-o", "/dev/null"]);

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 use tests::{Earshot, Exchange, wait_until};
 
 /// Columns that [`row`] gives.
-pub const COLUMNS: &str = "req_method, req_path, resp_status, req_body, resp_body, http_version, encrypted, truncated, gap_before,
+pub const COLUMNS: &str =
+    "req_method, req_path, resp_status, req_body, resp_body, http_version, encrypted, truncated, gap_before,
     role, process_name, pid, peer_process_name";
 
 /// Who a row belongs to, and who is at the other end.

@@ -22,10 +22,8 @@ const PEERS: &[(Peer, Cell)] = &[
     (Peer::Rustls, Cell::server("Rust", "hyper", "rustls", "HTTP/1.1")),
     (Peer::Rustls, Cell::server("Rust", "hyper", "rustls", "HTTP/2")),
 ];
-const NGINX: &[Cell] = &[
-    Cell::server("C", "nginx", "OpenSSL 3", "HTTP/1.1"),
-    Cell::server("C", "nginx", "OpenSSL 3", "HTTP/2"),
-];
+const NGINX: &[Cell] =
+    &[Cell::server("C", "nginx", "OpenSSL 3", "HTTP/1.1"), Cell::server("C", "nginx", "OpenSSL 3", "HTTP/2")];
 const GNUTLS: Cell = Cell::server("C", "gnutls-serv", "GnuTLS", "HTTP/1.1");
 const UNSEEN: &[Cell] = &[
     Cell::server("Java", "HttpsServer", "JSSE", "HTTP/1.1").unseen(JSSE),
@@ -45,8 +43,7 @@ fn serve(peer: Peer) -> anyhow::Result<()> {
         let version = cell.http_version();
         let client = if version == "2" { Peer::NodeHttp2 } else { Peer::Python };
         let asked = client.ask(version, server.port, &certificates, REQUESTS)?;
-        let ends =
-            Ends { role: "server", process: peer.process_name(), pid: Some(server.pid()), peer: client.process_name() };
+        let ends = Ends { role: "server", process: peer.process_name(), pid: Some(server.pid()), peer: client.process_name() };
         seen::expect(&earshot, server.port, &asked, version, &ends).map_err(|e| e.context(format!("{cell:?}")))?;
         seen::handshakes(&earshot, server.port, 1)?;
     }
@@ -111,7 +108,8 @@ fn nginx() -> anyhow::Result<()> {
         run("curl", options.iter().chain(&paths))?;
         let ends = Ends { role: "server", process: "nginx", pid: None, peer: "curl" };
         seen::expect(&earshot, nginx.port, &asked, cell.http_version(), &ends)?;
-        let connections = format!("SELECT count(DISTINCT connection_id) AS n FROM http_events WHERE local_port = {}", nginx.port);
+        let connections =
+            format!("SELECT count(DISTINCT connection_id) AS n FROM http_events WHERE local_port = {}", nginx.port);
         assert_eq!(earshot.number(&connections)?, 1);
     }
     Ok(())
@@ -131,14 +129,17 @@ fn gnutls() -> anyhow::Result<()> {
     for i in 0..3 {
         let path = format!("/{i}");
         let url = format!("https://localhost:{port}{path}");
-        let received = run("curl", ["-sS", "-4", "--http1.1", "--max-time", "30", "--cacert", &certificates.authority(), &url])?;
+        let received =
+            run("curl", ["-sS", "-4", "--http1.1", "--max-time", "30", "--cacert", &certificates.authority(), &url])?;
         assert!(received.contains("GnuTLS"), "{received}");
         asked.push(Exchange { method: "GET".into(), path, status: 200, sent: None, received });
     }
     let expected: Vec<_> = asked
         .iter()
-        .map(|e| serde_json::json!({ "req_path": e.path, "resp_status": 200, "resp_body": e.received, "encrypted": true,
-            "process_name": "gnutls-serv", "pid": server.pid(), "peer_process_name": "curl" }))
+        .map(|e| {
+            serde_json::json!({ "req_path": e.path, "resp_status": 200, "resp_body": e.received, "encrypted": true,
+            "process_name": "gnutls-serv", "pid": server.pid(), "peer_process_name": "curl" })
+        })
         .collect();
     let columns = "req_path, resp_status, resp_body, encrypted, process_name, pid, peer_process_name";
     earshot.expect(&format!("SELECT {columns} FROM http_events WHERE local_port = {port}"), &expected)?;

@@ -1,4 +1,5 @@
-//! `deploy/reference`: every table and column, from the declarations; what traffic is taken for, from the test that looks at it.
+//! `deploy/reference`: every table and column, from the declarations; what traffic is taken for and what of encrypted traffic is
+//! seen, from the tests that look at it.
 
 use std::fmt::Write;
 
@@ -16,10 +17,10 @@ pub fn write(place: &Place) -> anyhow::Result<()> {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     }
     std::fs::write(&path, page(&tables())).with_context(|| format!("cannot write {PAGE}"))?;
-    // the test knows the captures; it compares when it is not told to write
-    let mut detection = cargo(place);
-    detection.args(["test", "--release", "--locked", "--workspace", "--quiet", "--test", "parsers", "the_page_is_current"]);
-    run(detection.env("EARSHOT_WRITE_REFERENCE", "1"))
+    // the tests know what they look at; they compare when they are not told to write
+    let mut looked_at = cargo(place);
+    looked_at.args(["test", "--release", "--locked", "--workspace", "--quiet", "--test", "parsers", "--test", "live_tls"]);
+    run(looked_at.arg("the_page_is_current").env("EARSHOT_WRITE_REFERENCE", "1"))
 }
 
 pub fn check(place: &Place) -> anyhow::Result<()> {

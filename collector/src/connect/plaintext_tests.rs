@@ -1,0 +1,181 @@
+//! Plaintext finds its connection, or is told to be lost: events in, what the tables say of it out.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int32Type, Int64Type};
+use arrow_array::{RecordBatch, StringArray};
+use protocol_parsers::{Moment, Settings, Transport};
+use schema::Table;
+
+use super::{Closed, Consumer, Context, Data, Direction, Endpoint, Event, Evidence, HostSocket, Opened, Plain, Role, Tracker};
+use crate::batch::Sink;
+use crate::kernel::Clock;
+
+const SERVER: u64 = 7;
+const CLIENT: u64 = 8;
+const SESSION: u64 = 70;
+const REQUEST: &[u8] = b"GET /inside HTTP/1.1\r\nHost: a\r\n\r\n";
+const RESPONSE: &[u8] = b"HTTP/1.1 204 No Content\r\n\r\n";
+/// Longer than plaintext waits for its connection.
+const LONG_NS: u64 = 6_000_000_000;
+
+#[derive(Default)]
+struct Kept(Mutex<Vec<(&'static str, RecordBatch)>>);
+
+impl Sink for Kept {
+    fn rows(&self, table: &'static Table, batch: RecordBatch) {
+        self.0.lock().expect("no writer panicked").push((table.name, batch));
+    }
+}
+
+impl Kept {
+    fn names(&self, table: &str, column: &str) -> Vec<String> {
+        let batches = self.0.lock().expect("no writer panicked");
+        let mut names = vec![];
+        for (_, batch) in batches.iter().filter(|(name, _)| *name == table) {
+            let column = batch.column_by_name(column).expect(column).as_dictionary::<Int32Type>();
+            let values = column.downcast_dict::<StringArray>().expect("names");
+            names.extend(values.into_iter().flatten().map(str::to_owned));
+        }
+        names
+    }
+
+    fn numbers(&self, table: &str, column: &str) -> Vec<i64> {
+        let batches = self.0.lock().expect("no writer panicked");
+        let of_table = batches.iter().filter(|(name, _)| *name == table);
+        of_table
+            .flat_map(|(_, batch)| batch.column_by_name(column).expect(column).as_primitive::<Int64Type>().iter().flatten())
+            .collect()
+    }
+}
+
+struct Host {
+    tracker: Tracker,
+    kept: Arc<Kept>,
+    now_ns: u64,
+}
+
+impl Host {
+    fn begin() -> Self {
+        let kept = Arc::new(Kept::default());
+        let context = Context {
+            host: Arc::from(&b""[..]),
+            clock: Clock::UNIX,
+            settings: Settings::default(),
+            redact: false,
+            sink: kept.clone(),
+            processes: None,
+            ids: Arc::new(AtomicU64::new(1)),
+        };
+        Self { tracker: Tracker::new(context, None), kept, now_ns: 1 }
+    }
+
+    /// One end of the only connection.
+    fn open(&mut self, key: u64) {
+        let (server, client) = ("10.0.0.1:443", "10.0.0.1:5000");
+        let (role, local, remote) = match key {
+            SERVER => (Role::Server, server, client),
+            _ => (Role::Client, client, server),
+        };
+        let end = |text: &str| Endpoint::Inet(text.parse().expect("an address"));
+        self.tracker.event(Event::Opened(Opened {
+            key,
+            transport: Transport::Stream,
+            local: end(local),
+            remote: end(remote),
+            role: Some(role),
+            from_start: true,
+            at_ns: self.now_ns,
+            host: Some(HostSocket { netns: 1, socket: key, peer_socket: 0, mirrored: false, pid: 0 }),
+        }));
+    }
+
+    fn say(&mut self, key: u64, session: u64, direction: Direction, offset: u64, bytes: &[u8]) {
+        self.now_ns += 1000;
+        let at = Moment { mono_ns: self.now_ns, thread_id: 0 };
+        let data = Data { key, direction, offset, len: bytes.len() as u64, bytes, at, pid: 0, remote: None };
+        let evidence = if key == 0 { Evidence::None } else { Evidence::Inside };
+        self.tracker.event(Event::Plain(Plain { session, evidence, data }));
+    }
+
+    fn end(mut self, keys: &[u64]) -> Arc<Kept> {
+        for key in keys {
+            self.tracker.event(Event::Closed(Closed { key: *key, at_ns: self.now_ns + 1000, totals: None, unread: 0 }));
+        }
+        self.tracker.finish_all();
+        self.kept
+    }
+}
+
+#[test]
+fn plaintext_waits_for_its_connection() {
+    let mut host = Host::begin();
+    host.open(SERVER);
+    host.say(0, SESSION, Direction::Received, 0, REQUEST);
+    host.say(SERVER, SESSION, Direction::Sent, 0, RESPONSE);
+    let kept = host.end(&[SERVER]);
+    assert_eq!(kept.names("http_events", "req_method"), ["GET"]);
+    assert_eq!(kept.names("http_events", "confidence"), ["certain"]);
+    assert!(kept.names("lost_events", "reason").is_empty());
+}
+
+#[test]
+fn what_finds_no_connection_in_time_is_lost_and_told() {
+    let mut host = Host::begin();
+    host.open(SERVER);
+    host.say(0, SESSION, Direction::Received, 0, REQUEST);
+    host.tracker.tick(host.now_ns + LONG_NS);
+    let kept = host.end(&[SERVER]);
+    assert!(kept.names("http_events", "req_method").is_empty());
+    assert_eq!(kept.names("lost_events", "reason"), ["no_connection_evidence"]);
+    assert_eq!(kept.numbers("lost_events", "bytes"), [REQUEST.len() as i64]);
+}
+
+#[test]
+fn a_connection_that_nobody_knows_is_a_loss() {
+    let mut host = Host::begin();
+    host.say(SERVER, SESSION, Direction::Received, 0, REQUEST);
+    let kept = host.end(&[]);
+    assert_eq!(kept.names("lost_events", "reason"), ["connection_unknown"]);
+}
+
+#[test]
+fn of_two_ends_the_servers_rows_are_told() {
+    let mut host = Host::begin();
+    host.open(CLIENT);
+    host.open(SERVER);
+    host.say(CLIENT, SESSION + 1, Direction::Sent, 0, REQUEST);
+    host.say(SERVER, SESSION, Direction::Received, 0, REQUEST);
+    host.say(SERVER, SESSION, Direction::Sent, 0, RESPONSE);
+    host.say(CLIENT, SESSION + 1, Direction::Received, 0, RESPONSE);
+    let kept = host.end(&[CLIENT, SERVER]);
+    assert_eq!(kept.names("http_events", "req_method"), ["GET"]);
+    assert_eq!(kept.names("http_events", "role"), ["server"]);
+}
+
+#[test]
+fn a_client_whose_server_stays_unseen_is_told() {
+    let mut host = Host::begin();
+    host.open(CLIENT);
+    host.open(SERVER);
+    host.say(CLIENT, SESSION, Direction::Sent, 0, REQUEST);
+    host.say(CLIENT, SESSION, Direction::Received, 0, RESPONSE);
+    host.tracker.tick(host.now_ns + LONG_NS);
+    let kept = host.end(&[CLIENT, SERVER]);
+    assert_eq!(kept.names("http_events", "role"), ["client"]);
+}
+
+#[test]
+fn a_session_whose_object_moves_goes_on() {
+    let mut host = Host::begin();
+    host.open(SERVER);
+    for session in [SESSION, SESSION + 1] {
+        host.say(SERVER, session, Direction::Received, 0, REQUEST);
+        host.say(SERVER, session, Direction::Sent, 0, RESPONSE);
+    }
+    let kept = host.end(&[SERVER]);
+    assert_eq!(kept.names("http_events", "req_method"), ["GET", "GET"]);
+    assert!(kept.names("lost_events", "reason").is_empty());
+}
