@@ -1,3 +1,5 @@
+//! Whole files of each kind: what is found in them.
+
 mod code;
 mod damaged;
 mod fixture;
