@@ -160,7 +160,7 @@ fn add(tree: &mut Tree, unit: &mut Option<String>, question: &Question, batch: &
     let (Some(before), Some(after), Some(frames)) = (numbers("before"), numbers("after"), column("frames")) else { return };
     let Some(frames) = frames.as_list_opt::<i32>() else { return };
     if unit.is_none() {
-        *unit = column("unit").and_then(|c| first_text(c));
+        *unit = column("unit").and_then(first_text);
     }
     let roots: Vec<&ArrayRef> = (0..question.root.columns().len()).filter_map(|i| column(&format!("root{i}"))).collect();
     let mut path: Vec<String> = vec![];
