@@ -63,6 +63,14 @@ impl ColumnWriter for Redactor<'_> {
         self.to.int64(value);
     }
 
+    fn list(&mut self, value: Option<&[&[u8]]>) {
+        // a list with values has one `?`
+        match self.next() {
+            Some(_) => self.to.list(value.map(|_| [HIDDEN].as_slice())),
+            None => self.to.list(value),
+        }
+    }
+
     fn text(&mut self, value: Option<&[u8]>) {
         let Some(value) = value else {
             self.next();

@@ -13,7 +13,7 @@ use arrow_buffer::Buffer;
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
 use block::{Block, room};
-use values::{Bools, Names, Numbers, Texts};
+use values::{Bools, Lists, Names, Numbers, Texts};
 
 use crate::{ColumnWriter, Columns, Table, Type};
 
@@ -26,6 +26,7 @@ pub fn data_type(ty: Type) -> DataType {
         Type::Text => DataType::Utf8,
         Type::Name => DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
         Type::Time => DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())),
+        Type::List => DataType::List(values::list_item()),
     }
 }
 
@@ -43,6 +44,7 @@ enum Values {
     Text(Texts),
     Name(Names),
     Time(Numbers<i64>),
+    List(Lists),
 }
 
 impl Values {
@@ -54,6 +56,7 @@ impl Values {
             Type::Text => Values::Text(Texts::default()),
             Type::Name => Values::Name(Names::default()),
             Type::Time => Values::Time(Numbers::default()),
+            Type::List => Values::List(Lists::default()),
         }
     }
 
@@ -65,6 +68,7 @@ impl Values {
             Values::Int64(v) | Values::Time(v) => v.room(),
             Values::Text(v) => v.room(),
             Values::Name(v) => v.room(),
+            Values::List(v) => v.room(),
         }
     }
 
@@ -75,6 +79,7 @@ impl Values {
             Values::Int64(v) | Values::Time(v) => v.store(block),
             Values::Text(v) => v.store(block),
             Values::Name(v) => v.store(block),
+            Values::List(v) => v.store(block),
         }
     }
 
@@ -87,7 +92,13 @@ impl Values {
             Values::Text(v) => v.array(bytes),
             Values::Name(v) => v.array(bytes),
             Values::Time(v) => v.times(bytes),
+            Values::List(v) => v.array(bytes),
         }
+    }
+
+    /// Values that are not one a row, but many.
+    fn items(&self) -> usize {
+        if let Values::List(v) = self { v.items() } else { 0 }
     }
 }
 
@@ -131,7 +142,8 @@ impl BatchBuilder {
     pub fn finish(&mut self) -> RecordBatch {
         let bytes = self.columns.iter().map(Values::room).sum();
         // whatever has no value, or one value only, shares them: at most a number a row, or an offset a row and one more
-        let mut block = Block::new(bytes, room((self.rows + 1) * size_of::<i64>()));
+        let places = self.columns.iter().map(Values::items).fold(self.rows, usize::max) + 1;
+        let mut block = Block::new(bytes, room(places * size_of::<i64>()));
         for column in &mut self.columns {
             column.store(&mut block);
         }
@@ -184,6 +196,14 @@ impl ColumnWriter for BatchBuilder {
             other => unreachable!("name written to {other:?}"),
         }
     }
+
+    fn list(&mut self, value: Option<&[&[u8]]>) {
+        self.text_bytes += value.map_or(0, |texts| texts.iter().map(|t| t.len()).sum());
+        match self.next() {
+            Values::List(v) => v.push(value),
+            other => unreachable!("list written to {other:?}"),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -193,7 +213,7 @@ mod tests {
     use arrow_array::{Array, StringArray};
 
     use super::*;
-    use crate::tables::LostEvent;
+    use crate::tables::{LostEvent, Stack};
     use crate::{HostPrefix, Row};
 
     #[test]
@@ -249,6 +269,28 @@ mod tests {
                 assert_eq!(time.value(i), i as i64);
             }
             assert!(batch.column_by_name("host").unwrap().logical_nulls().is_some_and(|n| n.null_count() == written.len()));
+        }
+    }
+
+    #[test]
+    fn lists_come_back_as_written() {
+        let mut builder = BatchBuilder::new(Stack::TABLE);
+        let odd: &[&[u8]] = &[b"main", b"", b"caf\xe9"];
+        for rounds in
+            [vec![Some(odd), None, Some(&[]), Some(&[b"x"])], vec![None; 3], vec![Some([b"".as_slice(); 40].as_slice())]]
+        {
+            for frames in &rounds {
+                let row = Stack { frames: *frames, folded: Some(b"f"), ..Default::default() };
+                builder.row(&[&HostPrefix { time: Some(1), ..Default::default() }, &row]);
+            }
+            let batch = builder.finish();
+            let column = batch.column_by_name("frames").unwrap().as_list::<i32>();
+            let read = column.iter().map(|list| {
+                list.map(|texts| texts.as_string::<i32>().iter().map(|t| t.unwrap().to_owned()).collect::<Vec<_>>())
+            });
+            let text = |t: &[u8]| if t == b"caf\xe9" { "caf\\xe9".to_owned() } else { String::from_utf8_lossy(t).into_owned() };
+            let wanted = rounds.iter().map(|list| list.map(|texts| texts.iter().map(|t| text(t)).collect::<Vec<_>>()));
+            assert_eq!(read.collect::<Vec<_>>(), wanted.collect::<Vec<_>>());
         }
     }
 

@@ -14,6 +14,8 @@ pub enum Type {
     Name,
     /// Arrow Timestamp(Nanosecond, "UTC").
     Time,
+    /// Arrow List(Utf8): texts in an order, none of them null.
+    List,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,6 +48,7 @@ impl Type {
             Type::Int64 => "BIGINT",
             Type::Text | Type::Name => "VARCHAR",
             Type::Time => "TIMESTAMP",
+            Type::List => "VARCHAR[]",
         }
     }
 }
@@ -116,4 +119,5 @@ pub mod kinds {
     kind!(Time, Type::Time, i64, int64);
     kind!(Text, Type::Text, &'a [u8], text);
     kind!(Name, Type::Name, &'a [u8], name);
+    kind!(List, Type::List, &'a [&'a [u8]], list);
 }

@@ -11,6 +11,10 @@ pub trait ColumnWriter {
     fn int64(&mut self, value: Option<i64>);
     fn text(&mut self, value: Option<&[u8]>);
     fn name(&mut self, value: Option<&[u8]>);
+    /// A writer that has no lists takes one as text.
+    fn list(&mut self, value: Option<&[&[u8]]>) {
+        self.text(value.map(|texts| texts.join(&b';')).as_deref());
+    }
 }
 
 /// A column type of the `table!` declaration: which Rust value a row has for it, and how it is written.

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use arrow_array::types::Int32Type;
-use arrow_array::{ArrayRef, BooleanArray, DictionaryArray, Int32Array, Int64Array, StringArray, TimestampNanosecondArray};
+use arrow_array::{
+    ArrayRef, BooleanArray, DictionaryArray, Int32Array, Int64Array, ListArray, StringArray, TimestampNanosecondArray,
+};
 use arrow_buffer::{ArrowNativeType, BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow_schema::{DataType, Field, FieldRef};
 use hashbrown::HashMap;
 
 use super::block::{Block, Part, room};
@@ -268,6 +271,58 @@ impl Names {
         self.known.clear();
         self.last = 0;
         Arc::new(DictionaryArray::<Int32Type>::new(keys, self.texts.array(bytes)))
+    }
+}
+
+/// Lists of texts: where each begins in one long list.
+#[derive(Debug)]
+pub struct Lists {
+    present: Bits,
+    offsets: Vec<i32>,
+    items: Texts,
+    part: Part,
+}
+
+impl Default for Lists {
+    fn default() -> Self {
+        Self { present: Bits::default(), offsets: vec![0], items: Texts::default(), part: Part::default() }
+    }
+}
+
+/// What Arrow calls the texts of a list.
+pub fn list_item() -> FieldRef {
+    Arc::new(Field::new_list_field(DataType::Utf8, true))
+}
+
+impl Lists {
+    pub fn push(&mut self, value: Option<&[&[u8]]>) {
+        self.present.push(value.is_some());
+        for text in value.unwrap_or_default() {
+            self.items.push(Some(text));
+        }
+        self.offsets.push(i32::try_from(self.items()).expect("a batch is handed over long before 2^31 texts"));
+    }
+
+    pub fn items(&self) -> usize {
+        self.items.present.rows
+    }
+
+    pub fn room(&self) -> usize {
+        room(self.present.bytes.len()) + room(size_of_val(self.offsets.as_slice())) + self.items.room()
+    }
+
+    pub fn store(&mut self, block: &mut Block) {
+        self.present.store(block);
+        self.part = block.add(&self.offsets);
+        self.items.store(block);
+    }
+
+    pub fn array(&mut self, bytes: &Buffer) -> ArrayRef {
+        let offsets = OffsetBuffer::new(ScalarBuffer::new(self.part.of(bytes), 0, self.offsets.len()));
+        let nulls = self.present.nulls(bytes);
+        empty(&mut self.offsets);
+        self.offsets.push(0);
+        Arc::new(ListArray::new(list_item(), offsets, self.items.array(bytes), nulls))
     }
 }
 

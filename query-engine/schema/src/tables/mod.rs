@@ -6,6 +6,8 @@ mod lost_events;
 mod probe_status;
 mod process_stats;
 mod processes;
+mod stack_samples;
+mod stacks;
 
 pub use capture_totals::CaptureTotal;
 pub use connections::Connection;
@@ -13,9 +15,19 @@ pub use lost_events::LostEvent;
 pub use probe_status::ProbeStatus;
 pub use process_stats::ProcessStat;
 pub use processes::Process;
+pub use stack_samples::StackSample;
+pub use stacks::Stack;
 
 use crate::Table;
 
 /// All of them, in the order in which the catalogue lists them.
-pub const ALL: &[&Table] =
-    &[Connection::TABLE, Process::TABLE, ProcessStat::TABLE, ProbeStatus::TABLE, LostEvent::TABLE, CaptureTotal::TABLE];
+pub const ALL: &[&Table] = &[
+    Connection::TABLE,
+    Process::TABLE,
+    ProcessStat::TABLE,
+    StackSample::TABLE,
+    Stack::TABLE,
+    ProbeStatus::TABLE,
+    LostEvent::TABLE,
+    CaptureTotal::TABLE,
+];

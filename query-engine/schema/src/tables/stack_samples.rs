@@ -1,0 +1,26 @@
+crate::table! {
+    /// One row a sample of the profiler: where a thread was while it ran, or where it waited.
+    pub struct StackSample in "stack_samples", process;
+    {
+        /// 'on_cpu' (time on a CPU), 'off_cpu' (time off it), 'page_fault' …
+        kind: Name,
+        /// Off-CPU: 'blocked' (it waited for something) or 'preempted' (it was ready to run); null for other kinds.
+        state: Name,
+        /// Thread number as the host sees it.
+        thread_id: Int32,
+        /// The thread's name, as in /proc/PID/task/TID/comm.
+        thread_name: Name,
+        /// CPU that it ran on; off-CPU: that it left.
+        cpu: Int32,
+        /// The stack, in the table `stacks`.
+        stack_id: Int64,
+        /// What the sample stands for, in `value_unit`; on-CPU the period, off-CPU the time until it ran again.
+        value: Int64,
+        /// 'ns' or 'bytes'.
+        value_unit: Name,
+        /// Off-CPU: thread that woke it; null when it was not seen.
+        waker_thread_id: Int32,
+        /// Off-CPU: name of the thread that woke it; null when it was not seen.
+        waker_thread_name: Name,
+    }
+}
