@@ -5,16 +5,16 @@
 //! Attaches nothing, and knows no process.
 
 mod c_library;
-mod elf;
+pub(crate) mod elf;
 mod emulated;
 mod entry;
 mod function;
 mod gnutls;
-mod go;
+pub(crate) mod go;
 mod graph;
 mod holder;
 mod openssl;
-mod pclntab;
+pub(crate) mod pclntab;
 mod result;
 mod rustls;
 mod site;

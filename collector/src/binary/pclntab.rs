@@ -29,8 +29,9 @@ const ALIGNMENT_BYTES: u64 = 16;
 /// Where things are in the table, in bytes from its start.
 pub struct Pclntab<'a> {
     elf: &'a Elf<'a>,
-    /// In the file.
-    offset: u64,
+    /// In the file, with all that may belong to it.
+    pub offset: u64,
+    pub size: u64,
     functions: u64,
     names: Range<u64>,
     /// The function table, and what its offsets count from.
@@ -85,7 +86,7 @@ impl<'a> Pclntab<'a> {
         if functions > FUNCTIONS_MAX || names > end_of_names || end_of_names > size || table > size {
             return Err(Error::Damaged("Go's function table"));
         }
-        Ok(Some(Pclntab { elf, offset, functions, names: names..end_of_names, table, absolute, text }))
+        Ok(Some(Pclntab { elf, offset, size, functions, names: names..end_of_names, table, absolute, text }))
     }
 
     /// The functions of these names, with addresses. `begins` tells from the first bytes of code whether a function can begin
@@ -111,6 +112,13 @@ impl<'a> Pclntab<'a> {
             found.iter_mut().for_each(|symbol| symbol.address = symbol.address.saturating_add(self.text));
         }
         Ok(found)
+    }
+
+    /// Where the code begins that offsets count from; 0 where the table has addresses.
+    pub fn text(&mut self, begins: fn(&[u8]) -> bool) -> Result<u64, Error> {
+        const IN_EVERY_PROGRAM: [&str; 2] = ["runtime.main", "runtime.gcStart"];
+        self.functions(&IN_EVERY_PROGRAM, begins)?;
+        Ok(self.text)
     }
 
     /// The name of the function that begins at this address.

@@ -1,0 +1,280 @@
+//! Callers on a stack, found without frame pointers: from registers and a copy of the stack to return addresses.
+//!
+//! In: what a sample holds. Out: a [`Stack`], leaf first, with how it ended. Rules come from the programs' own call frame
+//! information, or from Go's function table, made into compact [`table`]s that are kept per file; code without any (translated
+//! at run time, mostly) is taken to keep frame pointers. Knows processes by `/proc` alone, bounds all it keeps, and names nothing.
+
+mod expression;
+mod frames;
+mod go;
+mod image;
+mod maps;
+mod step;
+pub mod table;
+mod tables;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+
+use maps::{Kind, Maps};
+pub use step::Registers;
+use step::{State, Stop, Window};
+use table::Table;
+use tables::{TABLES_BYTES_MAX, Tables};
+
+/// Frames of one stack.
+pub const FRAMES_MAX: usize = 1024;
+/// What is known of the mappings of all processes.
+const MAPS_BYTES_MAX: usize = 16 << 20;
+/// Places without rules of which is known whether signal handlers return there.
+const TRAMPOLINES_MAX: usize = 4096;
+/// `mov $15, %rax; syscall` and `mov $15, %eax; syscall`: the return from a signal handler.
+const TRAMPOLINES: [&[u8]; 2] = [&[0x48, 0xc7, 0xc0, 15, 0, 0, 0, 0x0f, 5], &[0xb8, 15, 0, 0, 0, 0x0f, 5]];
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stack {
+    /// Leaf first: where the program was, then return addresses.
+    pub frames: Vec<u64>,
+    /// Which frames, beside the first, are no return addresses: those that a signal interrupted.
+    pub interrupted: Vec<usize>,
+    pub ended: End,
+}
+
+/// Why there are no more frames.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The outermost function was reached.
+    Complete,
+    /// More frames lie behind what was copied of the stack.
+    StackCut,
+    /// The next frame lies on another stack: of a signal handler, a coroutine or a goroutine.
+    AnotherStack,
+    TooDeep,
+    ProcessGone,
+    /// No code is mapped where the next frame should be.
+    NoCode,
+    /// The file at this path has no rule for its code, and there is no frame pointer either.
+    NoTable(String),
+    /// Code that no file has, without a frame pointer.
+    NoFramePointer,
+    /// The rule needs what is not known.
+    Rule,
+    /// The caller's frame would not lie above.
+    Stuck,
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            End::Complete => "complete",
+            End::StackCut => "stack cut",
+            End::AnotherStack => "another stack",
+            End::TooDeep => "too deep",
+            End::ProcessGone => "process gone",
+            End::NoCode => "no code",
+            End::NoTable(path) => return write!(f, "no unwind table for {path}"),
+            End::NoFramePointer => "no frame pointer",
+            End::Rule => "unwind rule unknown",
+            End::Stuck => "frames do not rise",
+        })
+    }
+}
+
+pub struct Unwinder {
+    processes: HashMap<u32, Maps>,
+    maps_bytes: usize,
+    tables: Tables,
+    trampolines: HashMap<(u32, u64), bool>,
+    /// Counts stacks: what was used when.
+    now: u64,
+}
+
+impl Default for Unwinder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Unwinder {
+    pub fn new() -> Self {
+        Self::with_tables_of(TABLES_BYTES_MAX)
+    }
+
+    fn with_tables_of(bytes_max: usize) -> Self {
+        let (processes, trampolines) = (HashMap::new(), HashMap::new());
+        Self { processes, maps_bytes: 0, tables: Tables::new(bytes_max), trampolines, now: 0 }
+    }
+
+    /// Bytes that are held for tables and mappings.
+    pub fn bytes(&self) -> usize {
+        self.tables.bytes() + self.maps_bytes
+    }
+
+    /// The process has ended or is another program now.
+    pub fn forget(&mut self, pid: u32) {
+        if let Some(maps) = self.processes.remove(&pid) {
+            self.maps_bytes -= maps.bytes;
+        }
+    }
+
+    /// Reads what the process maps now, so that its stacks can be unwound when it is gone.
+    pub fn look_at(&mut self, pid: u32) {
+        let maps = Maps::read(pid);
+        self.put(pid, maps);
+    }
+
+    /// The table for the code at an address of a process, and the address in its program.
+    pub fn table_at(&mut self, pid: u32, address: u64) -> Option<(Arc<Table>, u64)> {
+        let mapping = self.processes.get_mut(&pid)?.find(address)?;
+        let table = self.tables.of(mapping, self.now)?;
+        let place = table.address(address - mapping.mapped.start + mapping.offset)?;
+        Some((table, place))
+    }
+
+    /// `stack` are the bytes from the stack pointer upwards.
+    pub fn unwind(&mut self, pid: u32, registers: &Registers, stack: &[u8]) -> Stack {
+        self.now += 1;
+        let mut out = Stack { frames: vec![registers.ip], interrupted: vec![], ended: End::Complete };
+        if !self.know(pid) {
+            out.ended = End::ProcessGone;
+            return out;
+        }
+        let stack = Window { start: registers.sp, bytes: stack };
+        let mut state = State::new(registers);
+        loop {
+            match self.caller(pid, &state, stack) {
+                Ok(caller) if out.frames.len() < FRAMES_MAX => {
+                    if caller.interrupted {
+                        out.interrupted.push(out.frames.len());
+                    }
+                    out.frames.push(caller.ip);
+                    state = caller;
+                }
+                Ok(_) => {
+                    out.ended = End::TooDeep;
+                    return out;
+                }
+                Err(end) => {
+                    out.ended = end;
+                    return out;
+                }
+            }
+        }
+    }
+
+    /// False: nothing is known of the process, and it cannot be read any more.
+    fn know(&mut self, pid: u32) -> bool {
+        if self.processes.get(&pid).is_none_or(Maps::old) {
+            let maps = Maps::read(pid);
+            self.put(pid, maps);
+        }
+        let Some(maps) = self.processes.get_mut(&pid) else { return false };
+        maps.used = self.now;
+        true
+    }
+
+    fn put(&mut self, pid: u32, maps: Option<Maps>) {
+        let Some(mut maps) = maps else {
+            if let Some(kept) = self.processes.get_mut(&pid) {
+                kept.keep();
+            }
+            return;
+        };
+        maps.used = self.now;
+        self.forget(pid);
+        self.maps_bytes += maps.bytes;
+        self.processes.insert(pid, maps);
+        while self.maps_bytes > MAPS_BYTES_MAX && self.processes.len() > 1 {
+            let others = self.processes.iter().filter(|(p, _)| **p != pid);
+            if let Some(oldest) = others.min_by_key(|(_, m)| m.used).map(|(p, _)| *p) {
+                self.forget(oldest);
+            }
+        }
+    }
+
+    fn caller(&mut self, pid: u32, state: &State, stack: Window<'_>) -> Result<State, End> {
+        let caller = self.step(pid, state, stack)?;
+        if caller.ip == 0 {
+            return Err(End::Complete);
+        }
+        // an address in no code is no caller
+        self.mapped(pid, caller.place()).then_some(caller).ok_or(End::NoCode)
+    }
+
+    fn step(&mut self, pid: u32, state: &State, stack: Window<'_>) -> Result<State, End> {
+        let place = state.place();
+        if !self.mapped(pid, place) {
+            return Err(End::NoCode);
+        }
+        let Some(mapping) = self.processes.get_mut(&pid).and_then(|maps| maps.find(place)) else { return Err(End::NoCode) };
+        let table = self.tables.of(mapping, self.now);
+        if let Some(table) = &table
+            && let Some(address) = table.address(place - mapping.mapped.start + mapping.offset)
+            && let Some(rule) = table.rule(address)
+        {
+            return state.by_rule(rule, table, address, stack).map_err(end);
+        }
+        let kind = mapping.kind;
+        if kind != Kind::Anonymous && self.is_trampoline(pid, state.ip) {
+            return state.out_of_signal(stack).map_err(end);
+        }
+        let described = table.is_some_and(|table| !table.is_empty());
+        state.by_frame_pointer(stack).map_err(|stop| match stop {
+            // code that changes stacks, in a program whose rules are known
+            Stop::Elsewhere if described => End::AnotherStack,
+            Stop::Rule | Stop::Stuck | Stop::Elsewhere if kind == Kind::File => End::NoTable(self.path(pid, place)),
+            Stop::Rule | Stop::Stuck | Stop::Elsewhere => End::NoFramePointer,
+            stop => end(stop),
+        })
+    }
+
+    fn path(&mut self, pid: u32, address: u64) -> String {
+        let mapping = self.processes.get_mut(&pid).and_then(|maps| maps.find(address));
+        mapping.map(|m| String::from_utf8_lossy(&m.mapped.path).into_owned()).unwrap_or_default()
+    }
+
+    /// Whether code is there; what was mapped since the last look is seen.
+    fn mapped(&mut self, pid: u32, address: u64) -> bool {
+        let Some(maps) = self.processes.get_mut(&pid) else { return false };
+        if maps.find(address).is_some() {
+            return true;
+        }
+        if !maps.may_be_read_again() {
+            return false;
+        }
+        self.look_at(pid);
+        self.processes.get_mut(&pid).is_some_and(|maps| maps.find(address).is_some())
+    }
+
+    /// Whether signal handlers return to this place, by what the code does: few libraries describe it.
+    fn is_trampoline(&mut self, pid: u32, address: u64) -> bool {
+        if let Some(known) = self.trampolines.get(&(pid, address)) {
+            return *known;
+        }
+        if self.trampolines.len() >= TRAMPOLINES_MAX {
+            self.trampolines.clear();
+        }
+        let mut code = [0; 9];
+        let read = File::open(format!("/proc/{pid}/mem")).and_then(|memory| memory.read_at(&mut code, address));
+        let Ok(read) = read else { return false };
+        let found = TRAMPOLINES.iter().any(|t| code[..read].starts_with(t));
+        self.trampolines.insert((pid, address), found);
+        found
+    }
+}
+
+fn end(stop: Stop) -> End {
+    match stop {
+        Stop::Outermost => End::Complete,
+        Stop::Cut => End::StackCut,
+        Stop::Elsewhere => End::AnotherStack,
+        Stop::Rule => End::Rule,
+        Stop::Stuck => End::Stuck,
+    }
+}

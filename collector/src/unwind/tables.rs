@@ -1,0 +1,129 @@
+//! Tables of the programs that were seen, made when they are first needed, and let go when others need the space.
+//!
+//! A table belongs to a file as it is now (device, inode, size, time of change), however many processes map it.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+
+use super::image;
+use super::maps::{Kind, Mapping};
+use super::table::Table;
+use crate::libraries::files::{self, FileId, MappingId};
+
+/// Of all tables together. The largest programs need 3 to 5 MiB, C's library 160 KiB.
+pub const TABLES_BYTES_MAX: usize = 64 << 20;
+/// Files whose number is known; beyond it all are looked at anew.
+const FILES_MAX: usize = 16 << 10;
+/// The kernel's own code has two pages.
+const VDSO_BYTES_MAX: u64 = 64 << 10;
+/// What an entry needs beside its table.
+const ENTRY_BYTES: usize = 512;
+
+const VDSO: u32 = 0;
+
+struct Held {
+    table: Arc<Table>,
+    used: u64,
+}
+
+pub struct Tables {
+    held: HashMap<u32, Held>,
+    numbers: HashMap<FileId, u32>,
+    /// For processes that are gone: what the same mapping was elsewhere.
+    by_mapping: HashMap<MappingId, u32>,
+    next: u32,
+    bytes: usize,
+    bytes_max: usize,
+}
+
+impl Tables {
+    pub fn new(bytes_max: usize) -> Self {
+        let empty = (HashMap::new(), HashMap::new(), HashMap::new());
+        Self { held: empty.0, numbers: empty.1, by_mapping: empty.2, next: VDSO + 1, bytes: 0, bytes_max }
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The table of the program that is mapped there. None: there is no file, or it cannot be read any more.
+    pub fn of(&mut self, mapping: &mut Mapping, now: u64) -> Option<Arc<Table>> {
+        if let Some(number) = mapping.table
+            && let Some(held) = self.held.get_mut(&number)
+        {
+            held.used = now;
+            return Some(held.table.clone());
+        }
+        match mapping.kind {
+            Kind::File => self.of_file(mapping, now),
+            Kind::Vdso => {
+                mapping.table = Some(VDSO);
+                Some(self.hold(VDSO, Arc::new(vdso()), now))
+            }
+            Kind::Anonymous => None,
+        }
+    }
+
+    fn of_file(&mut self, mapping: &mut Mapping, now: u64) -> Option<Arc<Table>> {
+        let by = MappingId::of(&mapping.mapped);
+        let Some((file, id)) = files::open(&mapping.mapped) else {
+            let number = *self.by_mapping.get(&by)?;
+            let held = self.held.get_mut(&number)?;
+            held.used = now;
+            mapping.table = Some(number);
+            return Some(held.table.clone());
+        };
+        if self.numbers.len() >= FILES_MAX {
+            self.clear();
+        }
+        let number = *self.numbers.entry(id).or_insert(self.next);
+        if number == self.next {
+            self.next += 1;
+        }
+        mapping.table = Some(number);
+        self.by_mapping.insert(by, number);
+        if let Some(held) = self.held.get_mut(&number) {
+            held.used = now;
+            return Some(held.table.clone());
+        }
+        // a file that cannot be read has an empty table, so that it is not tried at every frame
+        let table = image::of_file(&file).unwrap_or_default();
+        Some(self.hold(number, Arc::new(table), now))
+    }
+
+    fn hold(&mut self, number: u32, table: Arc<Table>, now: u64) -> Arc<Table> {
+        self.bytes += table.bytes() + ENTRY_BYTES;
+        self.held.insert(number, Held { table: table.clone(), used: now });
+        while self.bytes > self.bytes_max && self.held.len() > 1 {
+            self.evict(number);
+        }
+        table
+    }
+
+    /// Lets the one go that was not used for longest, but not the newest.
+    fn evict(&mut self, newest: u32) {
+        let oldest = self.held.iter().filter(|(n, _)| **n != newest).min_by_key(|(_, h)| h.used).map(|(n, _)| *n);
+        if let Some(held) = oldest.and_then(|n| self.held.remove(&n)) {
+            self.bytes -= held.table.bytes() + ENTRY_BYTES;
+        }
+    }
+
+    fn clear(&mut self) {
+        self.held.clear();
+        self.numbers.clear();
+        self.by_mapping.clear();
+        self.bytes = 0;
+    }
+}
+
+/// The kernel's code as it is in this process; it is the same in all.
+fn vdso() -> Table {
+    let Some(maps) = super::maps::Maps::read(std::process::id()) else { return Table::default() };
+    let Some((start, end)) = maps.vdso() else { return Table::default() };
+    let mut bytes = vec![0; end.saturating_sub(start).min(VDSO_BYTES_MAX) as usize];
+    let read = File::open("/proc/self/mem").and_then(|memory| memory.read_exact_at(&mut bytes, start));
+    if read.is_ok() { image::of_memory(&bytes) } else { Table::default() }
+}
