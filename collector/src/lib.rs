@@ -1,7 +1,7 @@
 //! Capture, reassembly, identity, batches: from the kernel's records or a capture file to rows in a [`batch::Sink`].
 //!
 //! `kernel` loads the programs and is the only folder with `unsafe`; `discover` knows processes, `binary` their files;
-//! `connect` orders bytes and feeds the parsers; `batch` writes; `live` runs it all on this host; `replay` reads capture files
+//! `symbols` names addresses; `connect` orders bytes and feeds the parsers; `batch` writes; `live` runs it all on this host; `replay` reads capture files
 //! through the same path. Knows no SQL.
 
 pub mod batch;
@@ -12,3 +12,4 @@ pub mod kernel;
 mod libraries;
 pub mod live;
 pub mod replay;
+pub mod symbols;

@@ -152,6 +152,11 @@ impl<'a> Elf<'a> {
         self.segments.iter().filter(|s| s.executable).find_map(|s| s.locate(address))
     }
 
+    /// Where code is: its offset in the file, its address and its bytes.
+    pub fn code(&self) -> impl Iterator<Item = (u64, u64, u64)> {
+        self.segments.iter().filter(|s| s.executable).map(|s| (s.offset, s.address, s.size))
+    }
+
     /// The GNU build id, in hexadecimal.
     pub fn build_id(&self) -> Option<String> {
         self.note(NT_GNU_BUILD_ID, b"GNU\0")

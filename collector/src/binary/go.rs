@@ -52,7 +52,7 @@ pub fn analyse(elf: &Elf<'_>) -> Result<Option<Analysis>, Error> {
 }
 
 /// The check of the stack's limit that Go functions begin with: `cmp rsp, [r14+16]`, or a `lea r12, [rsp-n]` for it.
-fn begins_function(code: &[u8]) -> bool {
+pub(super) fn begins_function(code: &[u8]) -> bool {
     [&[0x49, 0x3b, 0x66, 0x10][..], &[0x4c, 0x8d, 0x64, 0x24], &[0x4c, 0x8d, 0xa4, 0x24]]
         .iter()
         .any(|start| code.starts_with(start))

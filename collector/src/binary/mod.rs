@@ -5,7 +5,7 @@
 //! Attaches nothing, and knows no process.
 
 mod c_library;
-mod elf;
+pub(crate) mod elf;
 mod emulated;
 mod entry;
 mod function;
@@ -14,7 +14,7 @@ mod go;
 mod graph;
 mod holder;
 mod openssl;
-mod pclntab;
+pub(crate) mod pclntab;
 mod result;
 mod rustls;
 mod site;

@@ -4,7 +4,7 @@
 //! [`Capture`], and for each file that cannot be probed the reason. Knows where functions are by [`crate::binary`]; reads no
 //! traffic.
 
-mod files;
+pub(crate) mod files;
 mod sites;
 
 use std::fs::File;
