@@ -62,14 +62,14 @@ impl<'a> Functions<'a> {
     fn add(&self, builder: &mut Builder, index: usize) -> Option<()> {
         let line = self.table.checked_add(index.checked_mul(2 * self.width)?)?;
         let start = self.text.wrapping_add(number(self.bytes, line, self.width)?);
-        let structure = usize::try_from(number(self.bytes, line + self.width, self.width)?).ok()?;
-        let end = self.text.wrapping_add(number(self.bytes, line + 2 * self.width, self.width)?);
+        let structure = usize::try_from(number(self.bytes, line.checked_add(self.width)?, self.width)?).ok()?;
+        let end = self.text.wrapping_add(number(self.bytes, line.checked_add(2 * self.width)?, self.width)?);
         if builder.describes(start) || !builder.is_code(start) || end <= start {
             return Some(());
         }
         let after_address = self.table.checked_add(structure)?.checked_add(self.width)?;
-        let flags = number(self.bytes, after_address + self.flags, 1)? as u8;
-        let changes = usize::try_from(number(self.bytes, after_address + 12, 4)?).ok()?;
+        let flags = number(self.bytes, after_address.checked_add(self.flags)?, 1)? as u8;
+        let changes = usize::try_from(number(self.bytes, after_address.checked_add(12)?, 4)?).ok()?;
         builder.end(end);
         if flags & OUTERMOST != 0 {
             let rule = Rule { cfa: Cfa::Register, cfa_register: SP, cfa_offset: 8, ra: Ra::Outermost, ..Rule::default() };

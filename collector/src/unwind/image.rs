@@ -58,3 +58,56 @@ pub fn of_memory(bytes: &[u8]) -> Table {
     }
     builder.build()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::FileExt;
+
+    use super::*;
+
+    /// A part of this test's own program, so that each change is looked at quickly.
+    fn own() -> (File, Vec<u8>, u64) {
+        let file = File::open("/proc/self/exe").unwrap();
+        let elf = Elf::read(&file).unwrap().unwrap();
+        let section = elf.section(".eh_frame").unwrap();
+        let (bytes, address) = (elf.bytes(section.offset, (section.size as usize).min(20_000)).unwrap(), section.address);
+        (file, bytes, address)
+    }
+
+    #[test]
+    fn damaged_frames_are_read_as_far_as_they_go() {
+        let (file, mut bytes, eh_frame) = own();
+        let elf = Elf::read(&file).unwrap().unwrap();
+        let code: Vec<Code> = elf.code().map(|(address, offset, bytes)| Code { address, offset, bytes }).collect();
+        let rows = |bytes: &[u8]| {
+            let mut builder = Builder::new(code.clone());
+            frames::add_eh_frame(&mut builder, bytes, Places { eh_frame, text: 0 });
+            builder.build().rows().1.len()
+        };
+        let whole = rows(&bytes);
+        assert!(whole > 100, "{whole}");
+        assert!(rows(&bytes[..10_000]) < whole);
+        for at in (0..bytes.len()).step_by(97) {
+            let kept = bytes[at];
+            for changed in [0, 0xff, kept ^ 0x80] {
+                bytes[at] = changed;
+                assert!(rows(&bytes) < 4 * whole);
+            }
+            bytes[at] = kept;
+        }
+    }
+
+    #[test]
+    fn damaged_programs_are_refused_or_have_some_rows() {
+        let whole = of_file(&File::open("/proc/self/exe").unwrap()).unwrap();
+        assert!(whole.rows().1.len() > 10_000 && whole.bytes() < 8 << 20);
+        let (file, _, _) = own();
+        let mut head = vec![0; 64 << 10];
+        let read = file.read_at(&mut head, 0).unwrap();
+        let cut = tempfile::tempfile().unwrap();
+        cut.write_all_at(&head[..read], 0).unwrap();
+        assert!(of_file(&cut).is_err() || of_file(&cut).unwrap().is_empty());
+        assert!(of_file(&tempfile::tempfile().unwrap()).unwrap().is_empty());
+        assert!(of_memory(&head[..read]).is_empty());
+    }
+}

@@ -127,3 +127,17 @@ fn vdso() -> Table {
     let read = File::open("/proc/self/mem").and_then(|memory| memory.read_exact_at(&mut bytes, start));
     if read.is_ok() { image::of_memory(&bytes) } else { Table::default() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernels_code_in_every_process_has_rules() {
+        let table = vdso();
+        let (base, starts, numbers) = table.rows();
+        assert_eq!(starts.len(), numbers.len());
+        let first = starts.iter().find(|start| table.rule(base + u64::from(**start)).is_some());
+        assert!(first.is_some() && table.rules().len() > 1);
+    }
+}
