@@ -1,7 +1,6 @@
 //! Names as their authors wrote them: Rust without hashes, C++ without parameters; all others as they are.
 
-use symbolic_common::Name;
-use symbolic_demangle::{Demangle, DemangleOptions};
+use cpp_demangle::{DemangleOptions, Symbol};
 
 /// Longer results are cut.
 const NAME_CHARS_MAX: usize = 1024;
@@ -24,7 +23,13 @@ fn mangled(name: &str) -> bool {
 
 /// Compilers append what hides the name from the demangler (`.cold`, `.llvm.123`); what of it says something is kept.
 fn demangled(name: &str) -> Option<String> {
-    let clear = |name| Name::from(name).demangle(DemangleOptions::name_only());
+    let clear = |name: &str| match rustc_demangle::try_demangle(name) {
+        Ok(rust) => Some(format!("{rust:#}")),
+        Err(_) => {
+            let options = DemangleOptions::new().no_params().no_return_type();
+            Symbol::new(name).ok()?.demangle(&options).ok()
+        }
+    };
     let name = name.split(".llvm.").next().unwrap_or(name);
     clear(name).or_else(|| {
         let (stem, suffix) = name.split_once('.')?;
