@@ -15,7 +15,7 @@ use super::binary::Binary;
 use super::separate::Place;
 
 /// Tables, names and all of what was read.
-const BYTES_MAX: usize = 64 << 20;
+const BYTES_MAX: usize = 48 << 20;
 /// Each may hold two open files: itself, and the one with its symbols.
 const FILES_MAX: usize = 1024;
 /// Files known to be copies of others.
@@ -92,13 +92,14 @@ impl Binaries {
         self.held.values().map(|held| held.bytes).sum()
     }
 
-    /// Lets go of what nobody used for a while.
+    /// Lets go of what nobody used for a while, and of what has grown too large.
     pub fn close_unused(&mut self, now: Instant) {
         let before = self.held.len();
         self.held.retain(|_, held| now.saturating_duration_since(held.used) < UNUSED_KEPT);
         if self.held.len() < before {
             self.forget_missing();
         }
+        self.make_room(now, None);
     }
 
     fn make_room(&mut self, now: Instant, keep: Option<u32>) {

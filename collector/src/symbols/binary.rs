@@ -13,14 +13,13 @@ use crate::binary::elf::{Elf, Section};
 use crate::binary::pclntab::Pclntab;
 
 use super::separate::Place;
-use super::table::{Found, Function, Names, Table};
+use super::table::{FUNCTIONS_MAX, Found, Function, Names, Table};
 use super::{demangle, embedded, plt, separate};
 
 /// Names of one file that were asked for and are kept; beyond it all are forgotten.
 const NAMES_BYTES_MAX: usize = 1 << 20;
 /// What a kept name costs beside its text.
 const NAME_COST_BYTES: usize = 64;
-const FUNCTIONS_MAX: usize = 4 << 20;
 
 #[derive(Debug, Clone, Copy)]
 struct Code {
@@ -119,7 +118,7 @@ impl Binary {
 
     fn function_name(&mut self, number: usize, found: Found) -> Option<String> {
         let key = (2 * number + usize::from(found.sized), self.tables.get(number)?.key(found));
-        self.kept(key, |binary| Some(demangle::readable(&binary.tables[number].name(found)?)))
+        self.kept(key, |binary| Some(demangle::function(&binary.tables[number].name(found)?)))
     }
 
     fn kept(&mut self, key: (usize, u64), read: impl FnOnce(&Binary) -> Option<String>) -> Option<String> {

@@ -5,6 +5,12 @@ use cpp_demangle::{DemangleOptions, Symbol};
 /// Longer results are cut.
 const NAME_CHARS_MAX: usize = 1024;
 
+/// The name of a table of symbols: of `read@GLIBC_2.2.5` the version is dropped.
+pub fn function(name: &str) -> String {
+    let version = |rest: &str| rest.starts_with(|c: char| c == '@' || c.is_ascii_uppercase());
+    readable(name.split_once('@').filter(|(stem, rest)| !stem.is_empty() && version(rest)).map_or(name, |(stem, _)| stem))
+}
+
 /// Holds no `;` and no control characters: `;` separates the names of a folded stack.
 pub fn readable(name: &str) -> String {
     let plain = if mangled(name) { demangled(name) } else { None };
@@ -49,7 +55,7 @@ mod tests {
             ("_ZN4core3ptr13drop_in_place17h0123456789abcdefE", "core::ptr::drop_in_place"),
             ("_ZN4deep4spin17h0123456789abcdefE.llvm.123", "deep::spin"),
             (
-                "_ZN44_$LT$a..Burner$u20$as$u20$a..deep..Work$GT$5alpha17h0123456789abcdefE",
+                "_ZN43_$LT$a..Burner$u20$as$u20$a..deep..Work$GT$5alpha17h0123456789abcdefE",
                 "<a::Burner as a::deep::Work>::alpha",
             ),
             ("_RNvCs4fqI2P2rA04_7mycrate3foo", "mycrate::foo"),
@@ -61,6 +67,14 @@ mod tests {
         ] {
             assert_eq!(readable(name), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn versions_are_no_part_of_a_name() {
+        assert_eq!(function("read@GLIBC_2.2.5"), "read");
+        assert_eq!(function("_ZN3foo3barEv@@V1"), "foo::bar");
+        assert_eq!(function("main.f@x"), "main.f@x");
+        assert_eq!(function("@V1"), "@V1");
     }
 
     #[test]

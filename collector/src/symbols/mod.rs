@@ -3,7 +3,7 @@
 //! In: a process and an address. Out: the function there, as its author wrote it, or why it has no name, in brackets:
 //! `[libfoo.so]` (no symbol there), `[anonymous code]`, `[vdso]`, `[unmapped]`, `[process ended]`, `[kernel]`. A name is never
 //! taken from a function that the address is not inside of. Files are read in pieces and never mapped; what is kept is bounded,
-//! less than 112 MiB in all. Unwinds nothing, and samples nothing.
+//! about 96 MiB in all. Unwinds nothing, and samples nothing.
 
 mod binaries;
 mod binary;
@@ -33,6 +33,8 @@ const PROCESSES_MAX: usize = 8192;
 const PROCESSES_BYTES_MAX: usize = 32 << 20;
 /// A process that has ended may have samples that are still to be named.
 const ENDED_KEPT: Duration = Duration::from_secs(30);
+/// What is not sampled for so long is read again when it is.
+const UNUSED_KEPT: Duration = Duration::from_secs(300);
 /// How often it is looked what can be let go of.
 const SWEEP: Duration = Duration::from_secs(1);
 /// Addresses from here on are the kernel's.
@@ -101,7 +103,7 @@ impl Symbols {
         if !self.processes.contains_key(&pid) {
             self.add(pid, now);
         }
-        let Some(process) = self.processes.get_mut(&pid).filter(|process| process.is_known()) else {
+        let Some(process) = self.processes.get_mut(&pid) else {
             return "[process ended]".to_owned();
         };
         let Some(mapping) = process.mapping(address, now) else { return "[unmapped]".to_owned() };
@@ -125,7 +127,11 @@ impl Symbols {
         if self.processes.len() >= PROCESSES_MAX {
             self.forget_oldest(now);
         }
-        self.processes.insert(pid, Process::read(pid, now));
+        let process = Process::read(pid, now);
+        // of one that is gone the number may soon be another's
+        if process.is_known() {
+            self.processes.insert(pid, process);
+        }
     }
 
     fn sweep(&mut self, now: Instant) {
@@ -133,7 +139,8 @@ impl Symbols {
             return;
         }
         self.swept = Some(now);
-        self.processes.retain(|_, p| p.ended.is_none_or(|ended| now.saturating_duration_since(ended) < ENDED_KEPT));
+        let since = |then: Instant| now.saturating_duration_since(then);
+        self.processes.retain(|_, p| p.ended.map_or(since(p.used) < UNUSED_KEPT, |ended| since(ended) < ENDED_KEPT));
         while self.processes.values().map(Process::bytes).sum::<usize>() > PROCESSES_BYTES_MAX {
             self.forget_oldest(now);
         }

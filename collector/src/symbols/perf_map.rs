@@ -11,6 +11,8 @@ use super::demangle;
 
 /// Of one file; lines behind are not read.
 pub const FILE_BYTES_MAX: u64 = 16 << 20;
+/// Lines that are kept: 12 MiB beside their names.
+const ENTRIES_MAX: usize = 512 << 10;
 /// Names are kept up to here.
 const NAME_BYTES_MAX: usize = 512;
 /// How often a file is looked at for more lines.
@@ -95,10 +97,15 @@ impl PerfMap {
         }
         if self.entries.len() > before {
             self.entries.sort_by_key(|e| e.start);
+            self.entries.shrink_to(self.entries.len() * 5 / 4);
+            self.names.shrink_to(self.names.len() * 5 / 4);
         }
     }
 
     fn add(&mut self, line: &[u8]) {
+        if self.entries.len() >= ENTRIES_MAX {
+            return;
+        }
         let line = String::from_utf8_lossy(line);
         let mut words = line.splitn(3, ' ');
         let mut number = || words.next().and_then(|w| u64::from_str_radix(w.trim_start_matches("0x"), 16).ok());

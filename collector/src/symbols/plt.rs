@@ -8,6 +8,8 @@ use object::{LittleEndian, pod};
 
 use crate::binary::elf::{Elf, PIECE_BYTES, Section};
 
+use super::demangle;
+
 const STUB_BYTES: u64 = 16;
 const NAME_BYTES_MAX: usize = 1024;
 const RELA_BYTES: usize = size_of::<Rela64<LittleEndian>>();
@@ -20,7 +22,6 @@ pub fn is_stubs(section_name: &str) -> bool {
     section_name == ".plt" || section_name.starts_with(".plt.")
 }
 
-/// The name, and where the stub begins, which holds for each of its addresses.
 pub fn name(elf: &Elf<'_>, section: &Section, address: u64) -> Option<String> {
     let stub = section.address + stub_number(section, address)? * stub_bytes(section);
     let (offset, left) = elf.locate(stub)?;
@@ -28,7 +29,7 @@ pub fn name(elf: &Elf<'_>, section: &Section, address: u64) -> Option<String> {
     let slot = slot(&code, stub)?;
     let relocations = elf.sections.iter().filter(|s| s.kind == SHT_RELA);
     let name = relocations.filter_map(|s| symbol_name(elf, s, slot)).next()?;
-    Some(format!("{name}@plt"))
+    Some(format!("{}@plt", demangle::readable(&name)))
 }
 
 fn stub_number(section: &Section, address: u64) -> Option<u64> {

@@ -13,8 +13,8 @@ use object::{LittleEndian, pod};
 use crate::binary::elf::{Elf, PIECE_BYTES, Section};
 use crate::libraries::files::FileId;
 
-/// Functions of one table that are kept: 36 MiB of them.
-const FUNCTIONS_MAX: usize = 3 << 20;
+/// Functions of one table that are kept: 18 MiB of them.
+pub const FUNCTIONS_MAX: usize = 3 << 19;
 /// Longer names are cut.
 const NAME_BYTES_MAX: usize = 2048;
 /// Entries looked through for one that an address is inside of, before it: parts and labels within a function.
