@@ -66,6 +66,14 @@ impl Maps {
         self.read = Instant::now();
     }
 
+    /// What is mapped as before has the same table as before.
+    pub fn inherit(&mut self, known: &mut Maps) {
+        for mapping in &mut self.mappings {
+            let before = known.find(mapping.mapped.start).filter(|b| b.mapped == mapping.mapped && b.offset == mapping.offset);
+            mapping.table = before.and_then(|before| before.table);
+        }
+    }
+
     pub fn vdso(&self) -> Option<(u64, u64)> {
         self.mappings.iter().find(|m| m.kind == Kind::Vdso).map(|m| (m.mapped.start, m.mapped.end))
     }
@@ -125,6 +133,18 @@ mod tests {
         assert_eq!(at(0x7ffd00000000), Some((Kind::Vdso, 0, "[vdso]".to_owned())));
         assert_eq!(at(u64::MAX), None);
         assert!(maps.bytes > 0 && maps.find(0).is_none());
+    }
+
+    #[test]
+    fn tables_stay_with_what_is_mapped_as_before() {
+        let (mut before, mut after) = (Maps::of(5, TEXT), Maps::of(5, TEXT));
+        for (number, address) in [(1, 0x55d000001000), (2, 0x7ffd00000000)] {
+            before.find(address).expect("code").table = Some(number);
+        }
+        after.find(0x7ffd00000000).expect("code").offset = 0x1000;
+        after.inherit(&mut before);
+        let table = |address| after.find(address).and_then(|m| m.table);
+        assert_eq!([0x55d000001000, 0x7f0000000000, 0x7ffd00000000].map(table), [Some(1), None, None]);
     }
 
     #[test]

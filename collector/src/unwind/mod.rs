@@ -90,6 +90,7 @@ pub struct Unwinder {
     processes: HashMap<u32, Maps>,
     maps_bytes: usize,
     tables: Tables,
+    /// By a program's number and the place in its file.
     trampolines: HashMap<(u32, u64), bool>,
     /// Counts stacks: what was used when.
     now: u64,
@@ -116,7 +117,8 @@ impl Unwinder {
         self.tables.bytes() + self.maps_bytes
     }
 
-    /// The process has ended or is another program now.
+    /// The process has ended or is another program now: what it mapped counts no more. Without this a number that is used again
+    /// is taken for the former process for up to 10 s.
     pub fn forget(&mut self, pid: u32) {
         if let Some(maps) = self.processes.remove(&pid) {
             self.maps_bytes -= maps.bytes;
@@ -187,6 +189,9 @@ impl Unwinder {
             return;
         };
         maps.used = self.now;
+        if let Some(known) = self.processes.get_mut(&pid) {
+            maps.inherit(known);
+        }
         self.forget(pid);
         self.maps_bytes += maps.bytes;
         self.processes.insert(pid, maps);
@@ -221,7 +226,9 @@ impl Unwinder {
             return state.by_rule(rule, table, address, stack).map_err(end);
         }
         let kind = mapping.kind;
-        if kind != Kind::Anonymous && self.is_trampoline(pid, state.ip) {
+        let code =
+            mapping.table.map(|number| (number, state.ip.wrapping_sub(mapping.mapped.start).wrapping_add(mapping.offset)));
+        if code.is_some_and(|code| self.is_trampoline(pid, state.ip, code)) {
             return state.out_of_signal(stack).map_err(end);
         }
         let described = table.is_some_and(|table| !table.is_empty());
@@ -253,8 +260,8 @@ impl Unwinder {
     }
 
     /// Whether signal handlers return to this place, by what the code does: few libraries describe it.
-    fn is_trampoline(&mut self, pid: u32, address: u64) -> bool {
-        if let Some(known) = self.trampolines.get(&(pid, address)) {
+    fn is_trampoline(&mut self, pid: u32, address: u64, code_of: (u32, u64)) -> bool {
+        if let Some(known) = self.trampolines.get(&code_of) {
             return *known;
         }
         if self.trampolines.len() >= TRAMPOLINES_MAX {
@@ -264,7 +271,7 @@ impl Unwinder {
         let read = File::open(format!("/proc/{pid}/mem")).and_then(|memory| memory.read_at(&mut code, address));
         let Ok(read) = read else { return false };
         let found = TRAMPOLINES.iter().any(|t| code[..read].starts_with(t));
-        self.trampolines.insert((pid, address), found);
+        self.trampolines.insert(code_of, found);
         found
     }
 }

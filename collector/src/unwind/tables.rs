@@ -76,7 +76,7 @@ impl Tables {
             mapping.table = Some(number);
             return Some(held.table.clone());
         };
-        if self.numbers.len() >= FILES_MAX {
+        if self.numbers.len().max(self.by_mapping.len()) >= FILES_MAX {
             self.clear();
         }
         let number = *self.numbers.entry(id).or_insert(self.next);

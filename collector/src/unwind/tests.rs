@@ -42,6 +42,15 @@ CALLED void aligned(void) { char p[128] __attribute__((aligned(64))); memset(p, 
 CALLED void down(long n) { if (n) down(n - 1); else inner(wait_here); kept++; }
 void handler(int s) { inner(wait_here); kept += s; }
 CALLED void interrupted(void) { raise(SIGUSR1); kept++; }
+/* a return from signal handlers that nothing describes, as some libraries have */
+__asm__(".text\n nop\n undescribed: mov $15, %rax\n syscall\n");
+void undescribed(void);
+CALLED void restored(void) {
+    struct { void (*handler)(int); unsigned long flags; void (*restorer)(void); unsigned long mask; } how = {handler, 0x04000000, undescribed, 0};
+    syscall(SYS_rt_sigaction, SIGUSR2, &how, 0, 8);
+    raise(SIGUSR2);
+    kept++;
+}
 void *thread(void *x) { outer(wait_here); return x; }
 int compare(const void *a, const void *b) { inner(wait_here); return a < b; }
 CALLED void sorting(void) { int two[2] = {2, 1}; qsort(two, 2, sizeof *two, compare); kept += two[0]; }
@@ -69,6 +78,7 @@ int main(int argc, char **argv) {
     if (!strcmp(what, "aligned")) aligned();
     if (!strcmp(what, "deep")) down(atoi(argv[2]));
     if (!strcmp(what, "signal")) interrupted();
+    if (!strcmp(what, "restored")) restored();
     if (!strcmp(what, "sort")) sorting();
     if (!strcmp(what, "made")) translated();
     if (!strcmp(what, "plug")) { getchar(); plugged(argv[2]); }
@@ -267,13 +277,15 @@ fn signal_handlers_return_to_what_they_interrupted() {
     let folder = tempfile::tempdir().unwrap();
     for (name, way) in [("dynamic", &["-O2"][..]), ("static", &["-O2", "-static", "-DSTATIC"])] {
         let program = built(folder.path(), name, PROGRAM, way);
-        let waiting = Waiting::start(&program, &["signal"]);
-        let stack = waiting.unwound();
-        let own = waiting.own(&stack);
-        let known = ["inner", "handler", "interrupted", "main", "_start"];
-        let own: Vec<&String> = own.iter().filter(|n| known.contains(&n.as_str())).collect();
-        assert_eq!(own, known, "{name}: {:?} {:?}", waiting.names(&stack), stack.ended);
-        assert_eq!((stack.interrupted.len(), stack.ended), (1, End::Complete));
+        for (what, sender) in [("signal", "interrupted"), ("restored", "restored")] {
+            let waiting = Waiting::start(&program, &[what]);
+            let stack = waiting.unwound();
+            let own = waiting.own(&stack);
+            let known = ["inner", "handler", sender, "main", "_start"];
+            let own: Vec<&String> = own.iter().filter(|n| known.contains(&n.as_str())).collect();
+            assert_eq!(own, known, "{name} {what}: {:?} {:?}", waiting.names(&stack), stack.ended);
+            assert_eq!((stack.interrupted.len(), stack.ended), (1, End::Complete));
+        }
     }
 }
 
