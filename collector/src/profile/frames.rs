@@ -2,6 +2,8 @@
 //!
 //! Nothing is dropped: what cannot be had is a frame `[reason]`.
 
+use ebpf_abi::sample;
+
 use crate::kernel::Sample;
 
 /// Frames of one stack; what is between root and leaf beyond this is left out, and a frame says so.
@@ -36,14 +38,19 @@ impl<P: Programs> Frames<P> {
         Self { programs }
     }
 
-    pub fn of(&mut self, sample: &Sample<'_>) -> Vec<String> {
+    pub fn of(&mut self, taken: &Sample<'_>) -> Vec<String> {
         let mut out = vec![];
-        if sample.header.user != 0 {
-            self.user(sample, &mut out);
+        if taken.header.user != 0 {
+            self.user(taken, &mut out);
         }
-        let kernel = &sample.header.kernel;
-        let n = (sample.header.kernel_frames as usize).min(kernel.len());
+        let kernel = &taken.header.kernel;
+        let n = (taken.header.kernel_frames as usize).min(kernel.len());
         out.extend(kernel[..n].iter().rev().map(|address| self.programs.kernel(*address)));
+        if taken.header.what != sample::ON_CPU {
+            while out.last().is_some_and(|name| is_observer(name)) {
+                out.pop();
+            }
+        }
         if out.is_empty() {
             out.push("[no stack]".to_owned());
         }
@@ -73,6 +80,12 @@ impl<P: Programs> Frames<P> {
     }
 }
 
+/// The kernel program that took the stack of a wait is at its leaf, with what called it.
+fn is_observer(name: &str) -> bool {
+    name.ends_with("[bpf]")
+        || ["bpf_trace_run", "__bpf_trace_", "__traceiter_", "bpf_trampoline_"].iter().any(|s| name.starts_with(s))
+}
+
 /// A name must not be empty, nor hold what separates frames.
 fn tidy_name(name: &mut String) {
     if name.trim().is_empty() {
@@ -85,7 +98,7 @@ fn tidy_name(name: &mut String) {
 
 #[cfg(test)]
 mod tests {
-    use ebpf_abi::{KERNEL_FRAMES_MAX, SampleHeader, kind, sample};
+    use ebpf_abi::{KERNEL_FRAMES_MAX, SampleHeader, kind};
 
     use super::*;
 
@@ -135,6 +148,13 @@ mod tests {
         assert_eq!(whole, ["7:30r", "outer", "7:20r", "7:10", "k,a", "k,b"]);
         let cut = names(Fixed(user, Some("stack cut")), true, &[]);
         assert_eq!(cut, ["[stack cut]", "7:30r", "outer", "7:20r", "7:10"]);
+    }
+
+    #[test]
+    fn the_observer_is_not_observed() {
+        let observers = ["bpf_prog_6d7c_switch_in [bpf]", "bpf_trace_run1", "__traceiter_sched_exit_tp"];
+        assert!(observers.into_iter().all(is_observer));
+        assert!(!["__schedule", "bpf_check", "schedule"].into_iter().any(is_observer));
     }
 
     #[test]
