@@ -21,6 +21,8 @@ pub struct Addresses {
 
 /// What knows programs: this host, or a test's.
 pub trait Programs {
+    /// A sample of this process will be asked for: what it maps is read while it lives.
+    fn expect(&mut self, pid: u32);
     fn unwind(&mut self, sample: &Sample<'_>) -> Addresses;
     /// Pushes the names at an address, the outermost of inlined functions first.
     fn user(&mut self, pid: u32, address: u64, is_return_address: bool, out: &mut Vec<String>);
@@ -36,6 +38,10 @@ pub struct Frames<P> {
 impl<P: Programs> Frames<P> {
     pub fn new(programs: P) -> Self {
         Self { programs }
+    }
+
+    pub fn expect(&mut self, pid: u32) {
+        self.programs.expect(pid);
     }
 
     pub fn of(&mut self, taken: &Sample<'_>) -> Vec<String> {
@@ -105,6 +111,7 @@ mod tests {
     struct Fixed(Vec<(u64, bool)>, Option<&'static str>);
 
     impl Programs for Fixed {
+        fn expect(&mut self, _: u32) {}
         fn unwind(&mut self, sample: &Sample<'_>) -> Addresses {
             Addresses { frames: self.0.clone(), ended: self.1.map(str::to_owned), pid: sample.header.pid }
         }

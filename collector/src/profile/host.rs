@@ -54,6 +54,7 @@ impl Host {
         if self.seen.insert(pid, now).is_some() {
             self.unwinder.forget(pid);
         }
+        self.unwinder.look_at(pid);
         self.symbols.mapped(pid);
     }
 
@@ -71,9 +72,12 @@ fn registers(of: &[u64; 21]) -> Registers {
 }
 
 impl Programs for Host {
+    fn expect(&mut self, pid: u32) {
+        self.watch(pid);
+    }
+
     fn unwind(&mut self, sample: &Sample<'_>) -> Addresses {
         let mut pid = sample.header.pid;
-        self.watch(pid);
         let registers = registers(&sample.header.registers);
         let mut stack = self.unwinder.unwind(pid, &registers, sample.stack);
         if stack.ended == End::ProcessGone

@@ -63,12 +63,21 @@ impl Profiler {
         }
     }
 
+    /// Takes what waits. First all processes are looked at, because some may end while the names of others are looked up.
     fn read(&mut self) -> usize {
-        let Self { ring, frames, rows, writer, .. } = self;
-        ring.read(READ_MAX, |bytes| match decode_sample(bytes) {
-            Some(sample) => take(&sample, frames, rows, writer),
-            None => writer.losses.add("profile", "unknown_record", "stack_sample", 1, bytes.len() as u64),
-        })
+        let mut records: Vec<Box<[u8]>> = vec![];
+        let n = self.ring.read(READ_MAX, |bytes| records.push(bytes.into()));
+        let Self { frames, rows, writer, .. } = self;
+        for sample in records.iter().filter_map(|bytes| decode_sample(bytes)) {
+            frames.expect(sample.header.pid);
+        }
+        for bytes in &records {
+            match decode_sample(bytes) {
+                Some(sample) => take(&sample, frames, rows, writer),
+                None => writer.losses.add("profile", "unknown_record", "stack_sample", 1, bytes.len() as u64),
+            }
+        }
+        n
     }
 
     fn flush(&mut self, now_ns: u64, all: bool) {
