@@ -1,4 +1,4 @@
-//! The call frame information of compilers, `.eh_frame` or `.debug_frame`, as rows of a [`Table`].
+//! The call frame information of compilers, `.eh_frame` or `.debug_frame`, as rows of a [`Table`](super::table::Table).
 //!
 //! What is damaged ends the reading of its function, or of the section; what was read till then holds.
 
