@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
+use crate::client::ServerArg;
 use crate::output::FormatArg;
 
 /// earshot shows what the programs on this machine say to each other, with no change to any of them.
@@ -31,6 +32,7 @@ pub enum Command {
     Replay(ReplayArgs),
     Record(RecordArgs),
     Sql(SqlArgs),
+    Flamegraph(FlamegraphArgs),
     Doctor(DoctorArgs),
     Tables(TablesArgs),
 }
@@ -126,12 +128,8 @@ pub struct RecordArgs {
 pub struct SqlArgs {
     /// The query; '-' reads it from standard input
     pub query: String,
-    /// Where earshot runs
-    #[arg(long, env = "EARSHOT_URL", default_value = "http://127.0.0.1:7117")]
-    pub url: String,
-    /// Token, when that earshot wants one
-    #[arg(long, env = "EARSHOT_TOKEN", hide_env_values = true)]
-    pub token: Option<String>,
+    #[command(flatten)]
+    pub server: ServerArg,
     /// Ask again every so many seconds
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2", conflicts_with = "follow")]
     pub watch: Option<f64>,
@@ -140,6 +138,53 @@ pub struct SqlArgs {
     pub follow: bool,
     #[command(flatten)]
     pub format: FormatArg,
+}
+
+/// Where the time of a window went: a flame graph, from a running earshot.
+#[derive(ClapArgs)]
+#[command(after_help = "Times are RFC 3339, 'now', or so long ago: -90s, -5m, -2h, -1d. Frames are root first.
+
+Example:
+  earshot flamegraph --from -10m --where \"process_name = 'nginx'\" --format svg -o nginx.svg
+  earshot flamegraph --requests \"target = '/checkout' AND latency_ns > 200000000\"
+  earshot flamegraph --from -5m --diff -65m -60m --normalize --format svg -o change.svg
+  earshot flamegraph --kind off_cpu --root thread --format pprof -o waits.pb.gz && go tool pprof -top waits.pb.gz")]
+pub struct FlamegraphArgs {
+    /// Begin of the window
+    #[arg(long, default_value = "-5m", allow_hyphen_values = true)]
+    pub from: String,
+    /// End of the window
+    #[arg(long, default_value = "now", allow_hyphen_values = true)]
+    pub until: String,
+    /// Only samples for which this SQL condition over stack_samples holds
+    #[arg(long = "where", value_name = "EXPR")]
+    pub where_: Option<String>,
+    /// Only samples of processes and threads while they answered requests for which this condition over the view requests holds
+    #[arg(long, value_name = "EXPR")]
+    pub requests: Option<String>,
+    /// Kind of samples: on_cpu, off_cpu, page_fault …
+    #[arg(long, default_value = "on_cpu")]
+    pub kind: String,
+    /// What stands above the frames
+    #[arg(long, default_value = "none", value_parser = ["none", "process", "thread", "service"])]
+    pub root: String,
+    /// What to write
+    #[arg(long, default_value = "folded", value_parser = ["folded", "pprof", "speedscope", "svg", "json"])]
+    pub format: String,
+    /// File to write instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// A window to compare with; folded stacks then have its value and the window's
+    #[arg(long, num_args = 2, value_names = ["FROM", "UNTIL"], allow_hyphen_values = true)]
+    pub diff: Option<Vec<String>>,
+    /// Scale that window to the sum of the other
+    #[arg(long, requires = "diff")]
+    pub normalize: bool,
+    /// The largest so many frames, the rest summed as [other] [default: 5000 for svg, else 200000]
+    #[arg(long)]
+    pub frames: Option<usize>,
+    #[command(flatten)]
+    pub server: ServerArg,
 }
 
 /// What this kernel, these privileges and these settings allow, and what to do about the rest.

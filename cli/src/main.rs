@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod client;
 mod commands;
 mod config;
 mod exit;
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
         args::Command::Replay(replay) => commands::replay::replay(replay),
         args::Command::Record(record) => commands::record::record(record),
         args::Command::Sql(sql) => commands::sql::sql(sql),
+        args::Command::Flamegraph(flamegraph) => commands::flamegraph::flamegraph(flamegraph),
         args::Command::Doctor(doctor) => commands::doctor::doctor(doctor),
         args::Command::Tables(tables) => commands::tables::tables(tables),
     };

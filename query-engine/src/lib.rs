@@ -37,6 +37,7 @@
 #![forbid(unsafe_code)]
 
 pub mod api;
+pub mod flamegraph;
 pub mod format;
 pub mod pgwire;
 pub mod sql;

@@ -63,12 +63,16 @@ fn wrong_usage_is_2_and_help_has_examples() -> anyhow::Result<()> {
         &["sql"],
         &["sql", "SELECT 1", "--format", "xml"],
         &["record"],
+        &["flamegraph", "--format", "xml"],
+        &["flamegraph", "--from", "yesterday-ish"],
+        &["flamegraph", "--from", "-1m", "--until", "-2m"],
+        &["flamegraph", "--root", "host"],
     ] {
         let done = earshot(args)?;
         expect(&done, 2, "")?;
         assert!(done.out.is_empty() && !done.err.is_empty(), "{args:?}: {done:?}");
     }
-    for name in ["run", "replay", "record", "sql", "doctor", "tables"] {
+    for name in ["run", "replay", "record", "sql", "flamegraph", "doctor", "tables"] {
         let help = earshot(&[name, "--help"])?;
         expect(&help, 0, "")?;
         assert!(help.out.contains(&format!("earshot {name}")) && help.out.contains("Example"), "{name}: {}", help.out);

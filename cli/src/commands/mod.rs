@@ -1,6 +1,7 @@
 //! One file a command.
 
 pub mod doctor;
+pub mod flamegraph;
 pub mod record;
 pub mod replay;
 pub mod run;

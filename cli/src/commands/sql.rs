@@ -9,10 +9,9 @@ use query_engine::format::{Encoder, Format};
 use query_engine::sql::SqlError;
 
 use crate::args::SqlArgs;
+use crate::client::problem;
 use crate::exit::{Done, Failure};
 
-/// How long the connection may take; the answer itself may take as long as the query.
-const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
 /// Longest query text from standard input.
 const QUERY_BYTES_MAX: u64 = 4 << 20;
 
@@ -46,57 +45,13 @@ pub fn sql(args: SqlArgs) -> Done {
     }
 }
 
-fn agent() -> ureq::Agent {
-    let config = ureq::Agent::config_builder().timeout_connect(Some(CONNECT_TIME_MAX)).http_status_as_error(false).build();
-    ureq::Agent::new_with_config(config)
-}
-
-fn url(args: &SqlArgs, path: &str) -> String {
-    format!("{}{path}", args.url.trim_end_matches('/'))
-}
-
-type Answer = ureq::http::Response<ureq::Body>;
-
-/// The answer when it is one, else why not.
-fn checked(args: &SqlArgs, sent: Result<Answer, ureq::Error>) -> Result<Answer, Failure> {
-    let answer = sent.map_err(|error| match error {
-        ureq::Error::BadUri(_) | ureq::Error::Http(_) => Failure::Usage(anyhow::anyhow!("{} is no URL: {error}", args.url)),
-        error => {
-            Failure::NoServer(anyhow::anyhow!("no earshot answers at {}: {error}; start one with 'earshot run'", args.url))
-        }
-    })?;
-    let status = answer.status().as_u16();
-    if status == 200 {
-        return Ok(answer);
-    }
-    let text = answer.into_body().read_to_string().unwrap_or_default();
-    let error = anyhow::anyhow!("{}", problem(&text).unwrap_or_else(|| format!("{} answered with status {status}", args.url)));
-    Err(if status == 401 { Failure::NotPermitted(error) } else { Failure::Failed(error) })
-}
-
-/// What a problem document says.
-fn problem(text: &str) -> Option<String> {
-    let value: serde_json::Value = serde_json::from_str(text).ok()?;
-    let detail = value.get("detail").or(value.get("title"))?.as_str()?;
-    let number = |key: &str| value.get(key).and_then(serde_json::Value::as_u64);
-    let place = match (number("line"), number("column")) {
-        (Some(line), Some(column)) => format!(" (line {line}, column {column})"),
-        _ => String::new(),
-    };
-    let hint = value.get("hint").and_then(|h| h.as_str()).map(|h| format!("; {h}")).unwrap_or_default();
-    Some(format!("{detail}{place}{hint}"))
-}
-
 fn ask(args: &SqlArgs, query: &str) -> Done {
     let format = args.format.chosen();
     // a table's widths depend on all rows, so it is laid out here
     let wire = if format == Format::Table { Format::Arrow } else { format };
-    let mut request = agent().post(url(args, "/api/v1/sql")).header("Accept", wire.media_type());
-    if let Some(token) = &args.token {
-        request = request.header("Authorization", format!("Bearer {token}"));
-    }
+    let request = args.server.post("/api/v1/sql").header("Accept", wire.media_type());
     let body = serde_json::json!({ "query": query }).to_string();
-    let answer = checked(args, request.header("Content-Type", "application/json").send(body))?;
+    let answer = args.server.checked(request.header("Content-Type", "application/json").send(body))?;
     let body = answer.into_body().into_with_config().limit(u64::MAX).reader();
     if format == Format::Table { table(body) } else { copy(body, format) }
 }
@@ -136,11 +91,8 @@ fn copy(mut body: impl Read, format: Format) -> Done {
 }
 
 fn follow(args: &SqlArgs, query: &str) -> Done {
-    let mut request = agent().get(url(args, "/api/v1/stream")).query("query", query).header("Accept", "text/event-stream");
-    if let Some(token) = &args.token {
-        request = request.header("Authorization", format!("Bearer {token}"));
-    }
-    let answer = checked(args, request.call())?;
+    let request = args.server.get("/api/v1/stream").query("query", query).header("Accept", "text/event-stream");
+    let answer = args.server.checked(request.call())?;
     let body = answer.into_body().into_with_config().limit(u64::MAX).reader();
     let mut out = std::io::stdout().lock();
     for line in BufReader::new(body).lines() {

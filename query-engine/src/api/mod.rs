@@ -6,6 +6,7 @@
 mod access;
 mod body;
 mod catalogue;
+mod flamegraph;
 mod health;
 mod negotiate;
 mod openapi;
@@ -136,6 +137,7 @@ fn router(app: App) -> Router {
     Router::new()
         .route("/api/v1/sql", post(sql::post).get(sql::get))
         .route("/api/v1/stream", get(stream::get))
+        .route("/api/v1/flamegraph", get(flamegraph::get))
         .route("/api/v1/tables", get(catalogue::list))
         .route("/api/v1/tables/{name}", get(catalogue::one))
         .route("/api/openapi.json", get(openapi::get))

@@ -29,6 +29,7 @@ fn document() -> Value {
         "paths": {
             "/api/v1/sql": { "post": post_sql(), "get": get_sql() },
             "/api/v1/stream": { "get": stream() },
+            "/api/v1/flamegraph": { "get": flamegraph() },
             "/api/v1/tables": { "get": {
                 "summary": "All tables and views",
                 "responses": { "200": json_answer("Tables", json!({ "type": "array", "items": reference("Table") })) },
@@ -127,6 +128,46 @@ fn get_sql() -> Value {
         ],
         "responses": sql_answers(),
     })
+}
+
+fn flamegraph() -> Value {
+    let time = "RFC 3339, now, or so long ago: -90s, -5m, -2h, -1d";
+    json!({
+        "summary": "Where the time of a window went, as one file",
+        "description": "The samples of one kind, summed by stack. With a baseline (diff_from, diff_until) folded stacks have both \
+            values, pprof the differences, speedscope two profiles, json `before` beside `value`, and the drawing colours by change.",
+        "parameters": [
+            query_parameter("from", "string", false, &format!("-5m unless given; {time}")),
+            query_parameter("until", "string", false, &format!("now unless given, and not in the window; {time}")),
+            query_parameter("where", "string", false, "SQL condition over stack_samples"),
+            query_parameter("requests", "string", false, "SQL condition over requests: only samples of their processes and threads while they were answered"),
+            query_parameter("kind", "string", false, "on_cpu unless given; off_cpu, page_fault …"),
+            choice("root", "what stands above the frames; none unless given", &["none", "process", "thread", "service"]),
+            choice("format", "folded unless given", &["folded", "pprof", "speedscope", "svg", "json"]),
+            query_parameter("diff_from", "string", false, &format!("begin of the baseline; {time}")),
+            query_parameter("diff_until", "string", false, &format!("end of the baseline; {time}")),
+            query_parameter("normalize", "boolean", false, "scale the baseline to the window's sum"),
+            query_parameter("frames", "integer", false, "the largest so many frames, the rest summed as [other]; 5,000 for svg, else 200,000"),
+        ],
+        "responses": {
+            "200": { "description": "The file; valid and empty when there are no samples", "content": {
+                "text/plain": { "schema": { "type": "string", "description": "folded: frames joined by ';', a blank, the value" } },
+                "application/octet-stream": { "schema": { "type": "string", "contentEncoding": "binary" } },
+                "application/json": { "schema": { "type": "object" } },
+                "image/svg+xml": { "schema": { "type": "string" } },
+            }},
+            "400": problem("Wrong parameter or condition; position, line and column say where in the condition"),
+            "422": problem("Memory or row limit"),
+            "429": problem("Too many queries at once"),
+            "504": problem("Timeout"),
+        },
+    })
+}
+
+fn choice(name: &str, about: &str, values: &[&str]) -> Value {
+    let mut parameter = query_parameter(name, "string", false, about);
+    parameter["schema"]["enum"] = json!(values);
+    parameter
 }
 
 fn stream() -> Value {

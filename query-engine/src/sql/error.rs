@@ -63,6 +63,11 @@ impl SqlError {
         Self::new(SqlErrorKind::Internal, "the query ended unexpectedly")
     }
 
+    /// Rows that arrived cannot be read as they should be.
+    pub(crate) fn unreadable(error: impl std::fmt::Display) -> Self {
+        Self::new(SqlErrorKind::Internal, error.to_string())
+    }
+
     /// The parser's word on `text`.
     pub(super) fn from_parser(error: &ParserError, text: &str) -> Self {
         let message = match error {

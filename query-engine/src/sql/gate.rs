@@ -9,6 +9,7 @@ use datafusion::sql::parser::{DFParser, DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{Query as SqlQuery, SetExpr, Statement as SqlStatement, Visit, Visitor};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::breadth;
@@ -35,6 +36,27 @@ pub(super) fn pass(text: &str) -> Result<Statement, SqlError> {
     only_reads(&statement)?;
     breadth::check(&statement)?;
     Ok(statement)
+}
+
+/// Whether a text is one expression, so that it stays one between the parentheses of a query.
+pub(crate) fn check_expression(text: &str) -> Result<(), SqlError> {
+    if text.len() > QUERY_BYTES_MAX {
+        return Err(SqlError::new(SqlErrorKind::TextTooLong, format!("the expression has more than {QUERY_BYTES_MAX} bytes")));
+    }
+    let place = |line, column| Place::at(text, line, column);
+    let tokens = tokens(text).map_err(|e| SqlError::wrong(e.message.clone()).at(place(e.location.line, e.location.column)))?;
+    measure(&tokens, text)?;
+    let failed = |e| SqlError::from_parser(&e, text);
+    let mut parser =
+        Parser::new(&GenericDialect {}).with_recursion_limit(PARSER_RECURSION_MAX).with_tokens_with_locations(tokens);
+    parser.parse_expr().map_err(failed)?;
+    let next = parser.peek_token();
+    if next.token == Token::EOF {
+        return Ok(());
+    }
+    Err(SqlError::wrong(format!("the expression ends before {}", next.token))
+        .hint("give one condition, as after WHERE")
+        .at(place(next.span.start.line, next.span.start.column)))
 }
 
 /// Depth by parentheses, and length of what is between commas, since `a + b + c` is nested to the left.
@@ -181,6 +203,19 @@ mod tests {
         ] {
             assert!(pass(text).is_ok(), "{text}: {:?}", pass(text).err());
         }
+    }
+
+    #[test]
+    fn an_expression_is_one_and_nothing_else() {
+        for text in ["pid = 1", "a IN (SELECT b FROM c) -- of them", "TRUE", "x LIKE '%;%)'"] {
+            assert!(check_expression(text).is_ok(), "{text}");
+        }
+        let deep = "(".repeat(5000);
+        for text in ["", "pid = ", "TRUE) OR (TRUE", "TRUE); DROP TABLE stacks; --", "1; 2", "a b", "/* open", "'open", &deep] {
+            let error = check_expression(text).expect_err(text);
+            assert_eq!(error.kind, SqlErrorKind::Wrong, "{text}");
+        }
+        assert_eq!(check_expression("TRUE) OR (TRUE").unwrap_err().place.map(|p| p.position), Some(5));
     }
 
     #[test]

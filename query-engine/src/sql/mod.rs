@@ -25,6 +25,7 @@ pub use engine::{Query, QueryStream, SqlEngine};
 pub use error::{SqlError, SqlErrorKind};
 pub use follow::FollowStream;
 
+pub(crate) use gate::check_expression;
 pub use limits::{Limits, QUERY_BYTES_MAX};
 pub use place::Place;
 pub use view::requests_columns;

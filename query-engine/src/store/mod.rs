@@ -165,6 +165,11 @@ impl Store {
         &self.tables
     }
 
+    /// The store's clock: nanoseconds since 1970 UTC.
+    pub fn now_ns(&self) -> i64 {
+        (self.config.clock)()
+    }
+
     pub fn table(&self, name: &str) -> Option<&'static Table> {
         self.places.get(name).map(|i| self.tables[*i])
     }

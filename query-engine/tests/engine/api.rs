@@ -177,6 +177,9 @@ async fn wrong_requests_are_problems() {
     ask(s.addr, "POST", "/somewhere", &[], b"").await.problem(405);
     ask(s.addr, "GET", "/api/v1/sql", &[], b"").await.problem(400);
     ask(s.addr, "GET", "/api/v1/stream?query=SELECT%20count(*)%20FROM%20echo_events", &[], b"").await.problem(400);
+    for wrong in ["format=xml", "from=soon", "from=now&until=-1m", "colour=red", "frames=many", "where=no_such_column%3D1"] {
+        ask(s.addr, "GET", &format!("/api/v1/flamegraph?{wrong}"), &[], b"").await.problem(400);
+    }
     let long = json!({ "query": format!("SELECT '{}' AS a", "x".repeat(4 << 20)) });
     sql(s.addr, "*/*", long).await.problem(413);
     let longer = json!({ "query": format!("SELECT '{}' AS a", "x".repeat(12 << 20)) });

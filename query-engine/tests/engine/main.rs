@@ -2,5 +2,6 @@
 
 mod api;
 mod fixture;
+mod flamegraph;
 mod functions;
 mod sql;
