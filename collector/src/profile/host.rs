@@ -13,6 +13,9 @@ use crate::unwind::{End, Registers, Unwinder};
 /// Processes of which samples were seen that are watched for their end; the others' are forgotten with time.
 const WATCHED_MAX: usize = 16384;
 
+/// Seconds that an ended process is kept for: samples of it may still wait.
+const ENDED_PASSES: u32 = 30;
+
 /// Positions in `struct pt_regs`: rax, rdx, rcx, rbx, rsi, rdi, rbp, rsp, r8 to r15, as DWARF numbers them.
 const BY_DWARF_NUMBER: [usize; 16] = [10, 12, 11, 5, 13, 14, 4, 19, 9, 8, 7, 6, 3, 2, 1, 0];
 const IP: usize = 16;
@@ -30,7 +33,8 @@ pub struct Host {
     processes: Option<Arc<Processes>>,
     unwinder: Unwinder,
     symbols: Symbols,
-    seen: HashMap<u32, Option<Seen>>,
+    /// With how often it was seen that the process has ended.
+    seen: HashMap<u32, (Option<Seen>, u32)>,
 }
 
 impl Host {
@@ -45,13 +49,13 @@ impl Host {
     /// Sees to it that what is known under this number is of the program that runs there now.
     fn watch(&mut self, pid: u32) {
         let now = self.process(pid).map(|p| Seen { process_id: p.id, executable: p.executable.clone() });
-        if self.seen.get(&pid) == Some(&now) {
+        if self.seen.get(&pid).is_some_and(|(seen, _)| *seen == now) {
             return;
         }
         if self.seen.len() >= WATCHED_MAX {
             self.seen.clear();
         }
-        if self.seen.insert(pid, now).is_some() {
+        if self.seen.insert(pid, (now, 0)).is_some() {
             self.unwinder.forget(pid);
         }
         self.unwinder.look_at(pid);
@@ -103,13 +107,18 @@ impl Programs for Host {
     fn tidy(&mut self) {
         let Some(processes) = &self.processes else { return };
         let (symbols, unwinder) = (&mut self.symbols, &mut self.unwinder);
-        self.seen.retain(|pid, _| {
-            let ended = processes.get(*pid).is_none_or(|p| p.exit.is_some());
-            if ended {
+        self.seen.retain(|pid, (_, ended)| {
+            if *ended == 0 && processes.get(*pid).is_some_and(|p| p.exit.is_none()) {
+                return true;
+            }
+            if *ended == 0 {
                 symbols.exited(*pid);
+            }
+            *ended += 1;
+            if *ended > ENDED_PASSES {
                 unwinder.forget(*pid);
             }
-            !ended
+            *ended <= ENDED_PASSES
         });
     }
 }
