@@ -72,6 +72,9 @@ pub struct RunArgs {
     /// for what Redis answers and for the texts of errors
     #[arg(long)]
     pub redact_statements: bool,
+    /// How often a second stacks are taken on each CPU, up to 997; 0 takes none [default: 19]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(..=997))]
+    pub profile_hz: Option<u32>,
     /// Print the configuration as it will be used, and end
     #[arg(long)]
     pub print_config: bool,

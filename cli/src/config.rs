@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use collector::kernel::PROFILE_HZ_MAX;
 use serde::{Deserialize, Serialize};
 
 use crate::args::RunArgs;
@@ -34,6 +35,8 @@ pub struct Config {
     /// Keep no values of SQL statements and Redis commands: literals, parameters, arguments beside the key, what Redis answers and
     /// the texts of errors are '?'.
     pub redact_statements: bool,
+    /// How often a second stacks are taken on each CPU, up to 997; 0 takes none, nor of threads that wait.
+    pub profile_hz: u32,
 }
 
 impl Default for Config {
@@ -50,6 +53,7 @@ impl Default for Config {
             body_bytes_max: parsing.body_bytes_max,
             argument_bytes_max: parsing.argument_bytes_max,
             redact_statements: false,
+            profile_hz: 19,
         }
     }
 }
@@ -85,15 +89,17 @@ impl Config {
             None => Self::default(),
         };
         config.set_flags(args);
+        anyhow::ensure!(config.profile_hz <= PROFILE_HZ_MAX, "profile_hz is {}, more than {PROFILE_HZ_MAX}", config.profile_hz);
         Ok(config)
     }
 
     fn set_flags(&mut self, args: &RunArgs) {
-        let Self { listen, pg_listen, data_dir, no_probes, token_file, memory_mib, redact_statements, .. } = self;
+        let Self { listen, pg_listen, data_dir, no_probes, token_file, memory_mib, redact_statements, profile_hz, .. } = self;
         set(listen, args.listen);
         set(pg_listen, args.pg_listen);
         set(data_dir, args.data_dir.clone());
         set(memory_mib, args.memory_mib);
+        set(profile_hz, args.profile_hz);
         *no_probes |= args.no_probes;
         *redact_statements |= args.redact_statements;
         if args.token_file.is_some() {
@@ -154,6 +160,7 @@ mod tests {
         assert!(config("redact_statements = true", &[]).redact_statements);
         assert!(config("redact_statements = false", &["--redact-statements"]).redact_statements);
         assert_eq!(config("memory_mib = 64", &["--memory-mib", "65"]).memory_mib, 65);
+        assert_eq!((config("", &[]).profile_hz, config("profile_hz = 99", &["--profile-hz", "0"]).profile_hz), (19, 0));
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Capture, reassembly, identity, batches: from the kernel's records or a capture file to rows in a [`batch::Sink`].
 //!
 //! `kernel` loads the programs and is the only folder with `unsafe`; `discover` knows processes, `binary` their files;
-//! `connect` orders bytes and feeds the parsers; `batch` writes; `live` runs it all on this host; `replay` reads capture files
-//! through the same path; `unwind` finds the callers on a stack. Knows no SQL.
+//! `connect` orders bytes and feeds the parsers; `unwind` finds the callers on a stack, `symbols` names them, `profile` makes
+//! rows of both; `batch` writes; `live` runs it all on this host; `replay` reads capture files through the same path. Knows no
+//! SQL.
 
 pub mod batch;
 pub mod binary;
@@ -11,5 +12,7 @@ pub mod discover;
 pub mod kernel;
 pub mod libraries;
 pub mod live;
+mod profile;
 pub mod replay;
+pub mod symbols;
 pub mod unwind;

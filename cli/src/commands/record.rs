@@ -44,6 +44,7 @@ async fn write(file: PathBuf, seconds: Option<u64>) -> Done {
         parsing: protocol_parsers::Settings::default(),
         // no row is kept
         redact: false,
+        profile_hz: 0,
         sink: Arc::new(Nowhere),
         recorder: Some(Box::new(writer)),
     };

@@ -108,6 +108,7 @@ fn start_capture(config: &Config, host: String, store: Arc<Store>) -> Result<Liv
         host,
         parsing: config.parsing(),
         redact: config.redact_statements,
+        profile_hz: config.profile_hz,
         sink: Arc::new(StoreSink(store)),
         recorder: None,
     })

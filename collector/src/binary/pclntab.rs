@@ -121,6 +121,29 @@ impl<'a> Pclntab<'a> {
         Ok(self.text)
     }
 
+    /// Every function: its address, its bytes, and where its name begins, counted from `names_offset`. False when it is not known
+    /// where the code begins.
+    pub fn each(&mut self, found: &mut dyn FnMut(u64, u64, u64)) -> Result<bool, Error> {
+        const EVERYWHERE: [&str; 3] = ["runtime.main", "runtime.newproc", "runtime.mallocgc"];
+        if !self.absolute && self.functions(&EVERYWHERE, super::go::begins_function)?.is_empty() {
+            return Ok(false);
+        }
+        let mut structures = Pieces::new(self.elf);
+        let mut lines = Pieces::new(self.elf);
+        for number in 0..self.functions {
+            let (Some(line), Some(next)) = (self.line(&mut lines, number)?, self.line(&mut lines, number + 1)?) else { break };
+            if let Some(place) = self.name_place(&mut structures, line)? {
+                found(self.text.saturating_add(line.code), next.code.saturating_sub(line.code), place);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Where in the file the table of names begins.
+    pub fn names_offset(&self) -> u64 {
+        self.offset.saturating_add(self.names.start)
+    }
+
     /// The name of the function that begins at this address.
     pub fn name_of(&self, address: u64) -> Result<Option<String>, Error> {
         let Some(code) = address.checked_sub(self.text) else { return Ok(None) };

@@ -2,7 +2,9 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::os::fd::AsRawFd;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray, RingBuf};
 use aya::programs::{BtfTracePoint, Iter};
@@ -10,7 +12,7 @@ use aya::{Btf as AyaBtf, Ebpf, EbpfLoader, Pod};
 use ebpf_abi::{Counters, ListenKey, Policy, RINGS_MAX, hook};
 
 use super::uprobes::{Probe, ProbeId, Uprobes};
-use super::{btf::Btf, offsets, privileges};
+use super::{btf::Btf, offsets, privileges, samples};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/../ebpf/object/earshot.bpf.o"));
 
@@ -71,6 +73,13 @@ pub struct Capture {
 pub struct Ring(RingBuf<MapData>);
 
 impl Ring {
+    /// Waits for a record; only the ring of samples wakes its reader. False when none came in time.
+    pub fn wait(&self, timeout: Duration) -> bool {
+        let mut wanted = libc::pollfd { fd: self.0.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one valid structure, which outlives the call.
+        unsafe { libc::poll(&raw mut wanted, 1, timeout.as_millis().min(60_000) as libc::c_int) > 0 }
+    }
+
     /// Calls `each` with up to `max` records; returns how many there were.
     pub fn read(&mut self, max: usize, mut each: impl FnMut(&[u8])) -> usize {
         for n in 0..max {
@@ -120,7 +129,8 @@ struct PodListenKey(ListenKey);
 unsafe impl Pod for PodListenKey {}
 
 impl Capture {
-    pub fn start() -> Result<Self, StartError> {
+    /// `profile_hz` is how often a second stacks are taken on each CPU; 0 is never.
+    pub fn start(profile_hz: u32) -> Result<Self, StartError> {
         let missing = privileges::missing_privileges();
         if !missing.is_empty() {
             return Err(StartError::NotPermitted { missing: missing.join(", ") });
@@ -144,6 +154,14 @@ impl Capture {
         for unused in rings..RINGS_MAX {
             loader.map_max_entries(["RING_0", "RING_1", "RING_2", "RING_3"][unused], 4096);
         }
+        let period = samples::period_ns(profile_hz);
+        loader.override_global("SAMPLE_PERIOD_NS", &period, true);
+        if profile_hz == 0 {
+            loader.map_max_entries("RING_SAMPLES", 4096);
+        } else {
+            let cpus = aya::util::nr_cpus().map_err(|(what, e)| StartError::Unknown { what: format!("{what}: {e}") })?;
+            loader.map_max_entries("SAMPLE_SCRATCH", 2 * cpus as u32);
+        }
         let mut ebpf = loader.load(OBJECT).map_err(|e| StartError::Load { what: chain(&e) })?;
         let uprobes = Uprobes::load(&mut ebpf);
         let mut capture = Self { ebpf, rings, probes: vec![], uprobes };
@@ -164,6 +182,7 @@ impl Capture {
                 run_time_ns: None,
             });
         }
+        capture.probes.extend(samples::attach(&mut capture.ebpf, &btf, profile_hz));
         Ok(capture)
     }
 
@@ -219,6 +238,11 @@ impl Capture {
             .collect()
     }
 
+    /// The ring buffer of samples; it can be taken once.
+    pub fn take_samples(&mut self) -> Option<Ring> {
+        RingBuf::try_from(self.ebpf.take_map("RING_SAMPLES")?).ok().map(Ring)
+    }
+
     /// The policies; they can be taken once.
     pub fn take_policies(&mut self) -> Option<Policies> {
         let by_connection = HashMap::try_from(self.ebpf.take_map("POLICIES")?).ok()?;
@@ -265,6 +289,10 @@ impl Capture {
                 (&mut sum.plain_counted, one.plain_counted),
                 (&mut sum.plain_ring_full, one.plain_ring_full),
                 (&mut sum.plain_unread, one.plain_unread),
+                (&mut sum.samples_seen, one.samples_seen),
+                (&mut sum.samples_copied, one.samples_copied),
+                (&mut sum.samples_idle, one.samples_idle),
+                (&mut sum.samples_ring_full, one.samples_ring_full),
             ] {
                 to.events += from.events;
                 to.bytes += from.bytes;
@@ -281,9 +309,10 @@ impl Capture {
         let hits = self.counters().hits;
         let mut probes = self.probes.clone();
         for probe in &mut probes {
-            let Some(at) = PROGRAMS.iter().position(|p| p.1 == probe.target) else { continue };
+            let mut programs = PROGRAMS.iter().map(|p| p.0).chain(samples::PROGRAMS.iter().map(|p| p.0));
+            let Some(at) = hook::NAMES.iter().position(|name| *name == probe.target) else { continue };
             probe.hits = probe.attached.then_some(hits[at]);
-            let info = self.ebpf.program(PROGRAMS[at].0).and_then(|p| p.info().ok());
+            let info = programs.nth(at).and_then(|name| self.ebpf.program(name)).and_then(|p| p.info().ok());
             probe.run_time_ns = info.map(|i| i.run_time().as_nanos() as u64).filter(|ns| *ns > 0);
         }
         if let Ok(uprobes) = &self.uprobes {

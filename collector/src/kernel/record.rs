@@ -1,8 +1,8 @@
 //! Views of ring buffer records.
 
 use ebpf_abi::{
-    CloseEvent, DataHeader, EndEvent, ExecEvent, ExitEvent, ForkEvent, OwnerEvent, Peer, PlainHeader, RenameEvent, SocketEvent,
-    flags, kind,
+    CloseEvent, DataHeader, EndEvent, ExecEvent, ExitEvent, ForkEvent, OwnerEvent, Peer, PlainHeader, RenameEvent,
+    SampleHeader, SocketEvent, flags, kind,
 };
 
 /// One record, borrowed from the ring buffer or from a recording.
@@ -47,11 +47,31 @@ unsafe impl Plain for ForkEvent {}
 unsafe impl Plain for ExitEvent {}
 // SAFETY: as above.
 unsafe impl Plain for RenameEvent {}
+// SAFETY: as above.
+unsafe impl Plain for SampleHeader {}
 
 fn take<T: Plain>(bytes: &[u8]) -> Option<T> {
     let bytes = bytes.get(..size_of::<T>())?;
     // SAFETY: there are enough bytes, any bytes are a value of a plain type, and the read does not ask for alignment.
     Some(unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })
+}
+
+/// A stack as the kernel program copied it.
+#[derive(Debug)]
+pub struct Sample<'a> {
+    pub header: SampleHeader,
+    /// From the stack pointer upwards.
+    pub stack: &'a [u8],
+}
+
+/// None when the bytes are no sample of this version.
+pub fn decode_sample(bytes: &[u8]) -> Option<Sample<'_>> {
+    if *bytes.first()? != kind::SAMPLE {
+        return None;
+    }
+    let header: SampleHeader = take(bytes)?;
+    let stack = bytes.get(size_of::<SampleHeader>()..)?.get(..header.stack_bytes as usize)?;
+    Some(Sample { header, stack })
 }
 
 /// None when the bytes are no record of this version.

@@ -1,6 +1,6 @@
 //! Files that processes map as code: which they are, and how to open them without trusting their names.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 
 use hashbrown::HashSet;
@@ -24,6 +24,13 @@ pub struct MappingId {
     path: Vec<u8>,
 }
 
+impl FileId {
+    pub fn of(meta: &Metadata) -> Self {
+        let changed_ns = i128::from(meta.ctime()) * 1_000_000_000 + i128::from(meta.ctime_nsec());
+        Self { device: meta.dev(), inode: meta.ino(), bytes: meta.len(), changed_ns }
+    }
+}
+
 impl MappingId {
     pub fn of(mapped: &Mapped) -> Self {
         Self { device: mapped.device, inode: mapped.inode, path: mapped.path.clone() }
@@ -41,8 +48,7 @@ pub fn open(mapped: &Mapped) -> Option<(File, FileId)> {
         if !meta.is_file() || meta.ino() != mapped.inode {
             return None;
         }
-        let changed_ns = i128::from(meta.ctime()) * 1_000_000_000 + i128::from(meta.ctime_nsec());
-        Some((file, FileId { device: meta.dev(), inode: meta.ino(), bytes: meta.len(), changed_ns }))
+        Some((file, FileId::of(&meta)))
     })
 }
 

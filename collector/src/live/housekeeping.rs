@@ -141,6 +141,8 @@ impl Housekeeper {
             let (events, bytes) = since(new, old);
             self.writer.losses.add("kernel", reason, "kernel_event", events, bytes);
         }
+        let (events, bytes) = since(new.samples_ring_full, old.samples_ring_full);
+        self.writer.losses.add("profile", "ring_full", "stack_sample", events, bytes);
         let (now, host) = (self.now(), self.context.host.clone());
         for (outcome, new, old) in [
             ("seen", new.seen, old.seen),
@@ -155,6 +157,10 @@ impl Housekeeper {
             ("plaintext_filtered_policy", new.plain_counted, old.plain_counted),
             ("plaintext_lost", new.plain_ring_full, old.plain_ring_full),
             ("plaintext_lost", new.plain_unread, old.plain_unread),
+            ("samples_seen", new.samples_seen, old.samples_seen),
+            ("samples_copied", new.samples_copied, old.samples_copied),
+            ("samples_idle", new.samples_idle, old.samples_idle),
+            ("samples_lost", new.samples_ring_full, old.samples_ring_full),
         ] {
             let (events, bytes) = since(new, old);
             metrics::counter!("earshot_kernel_events_total", "outcome" => outcome).increment(events);

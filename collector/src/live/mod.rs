@@ -1,4 +1,4 @@
-//! Capture on this host: a worker a ring buffer, and one housekeeper.
+//! Capture on this host: a worker a ring buffer, the profiler, and one housekeeper.
 //!
 //! In: [`Settings`] and a sink. Out: rows, until [`Live::stop`].
 
@@ -18,6 +18,7 @@ use crate::connect::Context;
 use crate::discover::Processes;
 use crate::kernel::{Capture, Clock, ProbeState, StartError, boottime_minus_monotonic_ns, release_memory};
 use crate::libraries::Libraries;
+use crate::profile::Profiler;
 use worker::Policy;
 
 pub struct Settings {
@@ -25,6 +26,8 @@ pub struct Settings {
     pub parsing: protocol_parsers::Settings,
     /// Literals, parameters and what may quote them are replaced before rows are kept.
     pub redact: bool,
+    /// How often a second stacks are taken on each CPU; 0 is never.
+    pub profile_hz: u32,
     pub sink: Arc<dyn Sink>,
     /// Takes every raw record, before anything is made of it.
     pub recorder: Option<Box<dyn Recorder>>,
@@ -40,10 +43,11 @@ pub struct Live {
 impl Live {
     /// Attaches the probes and starts. When it returns, every probe is attached.
     pub fn start(settings: Settings) -> Result<Self, StartError> {
-        let mut capture = Capture::start()?;
+        let mut capture = Capture::start(settings.profile_hz)?;
         let clock = Clock::of_this_host();
         let processes = Arc::new(Processes::of_this_host(clock, boottime_minus_monotonic_ns()));
         let rings = capture.take_rings();
+        let samples = capture.take_samples().filter(|_| settings.profile_hz > 0);
         let policies = capture.take_policies().map(|p| Arc::new(Mutex::new(p)));
         let stop = Arc::new(AtomicBool::new(false));
         let context = Context {
@@ -67,6 +71,10 @@ impl Live {
                 stop: stop.clone(),
             };
             threads.push(spawn(format!("capture-{i}"), move || worker.run())?);
+        }
+        if let Some(ring) = samples {
+            let profiler = Profiler::new(ring, context.clone(), stop.clone());
+            threads.push(spawn("profile".to_owned(), move || profiler.run())?);
         }
         let refusals = Arc::new(Mutex::new(vec![]));
         let libraries = Libraries::start(capture.clone(), refusals.clone());

@@ -36,6 +36,12 @@ pub struct Counters {
     pub plain_ring_full: Count,
     /// The bytes could not be read, or no session could be kept.
     pub plain_unread: Count,
+    /// Ticks of the profiler's clock and waits that are to be told; the three below are what became of them.
+    pub samples_seen: Count,
+    pub samples_copied: Count,
+    /// The CPU had nothing to do.
+    pub samples_idle: Count,
+    pub samples_ring_full: Count,
     /// How often each hook of [`hook`] ran.
     pub hits: [u64; hook::NAMES.len()],
 }
@@ -49,8 +55,11 @@ pub mod hook {
     pub const EXEC: usize = 4;
     pub const EXIT: usize = 5;
     pub const RENAME: usize = 6;
-    /// The BTF tracepoints, in the order of the positions.
-    pub const NAMES: [&str; 7] = [
+    pub const SAMPLE: usize = 7;
+    pub const SWITCH_OUT: usize = 8;
+    pub const SWITCH_IN: usize = 9;
+    /// The BTF tracepoints, and the clock of the samples, in the order of the positions.
+    pub const NAMES: [&str; 10] = [
         "sock_send_length",
         "sock_recv_length",
         "inet_sock_set_state",
@@ -58,7 +67,10 @@ pub mod hook {
         "sched_process_exec",
         "sched_process_exit",
         "task_rename",
+        "cpu-clock",
+        "sched_switch",
+        "sched_exit_tp",
     ];
 }
 
-const _: () = assert!(size_of::<Counters>() == 13 * 16 + 7 * 8);
+const _: () = assert!(size_of::<Counters>() == 17 * 16 + 10 * 8);

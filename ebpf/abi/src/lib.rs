@@ -10,6 +10,7 @@ mod data_event;
 mod limits;
 mod plain_event;
 mod process_event;
+mod sample_event;
 mod socket_event;
 
 pub use counters::{Count, Counters, hook};
@@ -17,6 +18,7 @@ pub use data_event::{DataHeader, Peer, direction, flags};
 pub use limits::*;
 pub use plain_event::{Place, PlainHeader, SessionKey, Site, call, evidence, place, runtime};
 pub use process_event::{ExecEvent, ExitEvent, ForkEvent, RenameEvent};
+pub use sample_event::{SampleHeader, sample};
 pub use socket_event::{
     CloseEvent, EndEvent, ListenKey, OwnerEvent, Policy, SocketEvent, SocketState, policy, role, transport,
 };
@@ -36,4 +38,5 @@ pub mod kind {
     pub const EXIT: u8 = 8;
     pub const RENAME: u8 = 9;
     pub const PLAIN: u8 = 10;
+    pub const SAMPLE: u8 = 11;
 }

@@ -34,3 +34,11 @@ pub const CALLS_MAX: u32 = 16384;
 pub const SLICES_MAX: u32 = 8;
 /// Connections that are remembered as closed, so that nothing said later is taken for theirs.
 pub const CLOSED_MAX: u32 = 16384;
+/// Frames of a kernel stack; the kernel's own limit is the same (kernel.perf_event_max_stack).
+pub const KERNEL_FRAMES_MAX: usize = 127;
+/// Bytes of a thread's stack that a sample holds.
+pub const STACK_BYTES_MAX: usize = 64 << 10;
+/// Waits shorter than this are not all told: one stands for several, so that the sum is right.
+pub const WAIT_NS_MIN: u64 = 1_000_000;
+/// Waits that are told on a CPU in a second; with more, one stands for more.
+pub const WAITS_A_SECOND_MAX: u64 = 100;

@@ -15,11 +15,13 @@ mod maps;
 mod plain_calls;
 mod plain_copy;
 mod process;
+mod sample;
 mod sessions;
 mod socket_close;
 mod socket_io;
 mod socket_state;
 mod user_buffer;
+mod waits;
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo) -> ! {

@@ -15,7 +15,9 @@ use ebpf_abi::{
 use crate::copy::Transfer;
 use crate::evidence::ThreadState;
 use crate::plain_calls::{Call, CallKey};
+use crate::sample::SampleScratch;
 use crate::sessions::Session;
+use crate::waits::{Budget, Wait};
 
 const RING_BYTES: u32 = 8 << 20;
 
@@ -121,6 +123,20 @@ pub struct Scratch {
 /// One for sending (0) and one for receiving (1) on each CPU.
 #[map]
 pub static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(2, 0);
+
+const SAMPLES_BYTES: u32 = 16 << 20;
+
+/// Stacks have a ring buffer of their own, so that they never take the room of data.
+#[map]
+pub static RING_SAMPLES: RingBuf = RingBuf::with_byte_size(SAMPLES_BYTES, 0);
+/// Two a CPU: user space sets how many there are. A per-CPU map cannot hold values of this size.
+#[map]
+pub static SAMPLE_SCRATCH: Array<SampleScratch> = Array::with_max_entries(2, 0);
+/// Since when a thread does not run.
+#[btf_map]
+pub static WAITS: TaskStorage<Wait> = TaskStorage::new();
+#[map]
+pub static WAIT_BUDGET: PerCpuArray<Budget> = PerCpuArray::with_max_entries(1, 0);
 
 /// A record of processes or sockets that is too large for the stack.
 #[map]

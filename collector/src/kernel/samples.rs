@@ -1,0 +1,87 @@
+//! The profiler's hooks: the clock of each CPU, and the scheduler's tracepoints.
+//!
+//! In: how often. Out: what `probe_status` says of each hook. The records come by the ring buffer of samples.
+
+use aya::programs::perf_event::{PerfEventConfig, PerfEventScope, SamplePolicy, SoftwareEvent};
+use aya::programs::{BtfTracePoint, PerfEvent};
+use aya::{Btf, Ebpf};
+use ebpf_abi::hook;
+
+use super::capture::{ProbeState, chain};
+
+/// Ticks a second at the most.
+pub const PROFILE_HZ_MAX: u32 = 997;
+const SECOND_NS: u64 = 1_000_000_000;
+
+/// Each program, by its position in `hook::NAMES`.
+pub const PROGRAMS: [(&str, usize); 3] =
+    [("sample_tick", hook::SAMPLE), ("switch_out", hook::SWITCH_OUT), ("switch_in", hook::SWITCH_IN)];
+
+/// Time between two ticks; 0 when there are none.
+pub fn period_ns(hz: u32) -> u64 {
+    if hz == 0 { 0 } else { (SECOND_NS + u64::from(hz) / 2) / u64::from(hz) }
+}
+
+/// Attaches what `hz` asks for.
+pub fn attach(ebpf: &mut Ebpf, btf: &Btf, hz: u32) -> Vec<ProbeState> {
+    if hz == 0 {
+        let off = |(_, at)| state("off", hook::NAMES[at], Err("the profiler is switched off (--profile-hz 0)".to_owned()));
+        return PROGRAMS.into_iter().map(off).collect();
+    }
+    let ticks = attach_clock(ebpf, hz).map(|cpus| format!("stacks of what runs, {hz} times a second on each of {cpus} CPUs"));
+    // a wait that is seen to begin and never to end would only cost time
+    let ends = attach_tracepoint(ebpf, btf, "switch_in", hook::NAMES[hook::SWITCH_IN]);
+    let begins = match &ends {
+        Ok(()) => attach_tracepoint(ebpf, btf, "switch_out", hook::NAMES[hook::SWITCH_OUT]),
+        Err(_) => Err(format!("of no use without {}", hook::NAMES[hook::SWITCH_IN])),
+    };
+    vec![
+        state("perf_event", hook::NAMES[hook::SAMPLE], ticks),
+        state("tp_btf", hook::NAMES[hook::SWITCH_OUT], begins.map(|()| "when threads stop to run".to_owned())),
+        state(
+            "tp_btf",
+            hook::NAMES[hook::SWITCH_IN],
+            ends.map(|()| "when threads run again, and where they waited".to_owned()),
+        ),
+    ]
+}
+
+fn state(hook: &'static str, target: &str, attached: Result<String, String>) -> ProbeState {
+    let (attached, reason) = match attached {
+        Ok(reason) => (true, reason),
+        Err(reason) => (false, reason),
+    };
+    ProbeState { hook, target: target.to_owned(), attached, reason, hits: None, run_time_ns: None }
+}
+
+/// A period and not a frequency: with a frequency the kernel delivers more than it is asked for.
+fn attach_clock(ebpf: &mut Ebpf, hz: u32) -> Result<usize, String> {
+    let program = ebpf.program_mut("sample_tick").ok_or("no such program in the object")?;
+    let program: &mut PerfEvent = program.try_into().map_err(|e| chain(&e))?;
+    program.load().map_err(|e| chain(&e))?;
+    let cpus = aya::util::online_cpus().map_err(|(what, e)| format!("{what}: {e}"))?;
+    for cpu in &cpus {
+        let scope = PerfEventScope::AllProcessesOneCpu { cpu: *cpu };
+        let clock = PerfEventConfig::Software(SoftwareEvent::CpuClock);
+        program.attach(clock, scope, SamplePolicy::Period(period_ns(hz)), false).map_err(|e| chain(&e))?;
+    }
+    Ok(cpus.len())
+}
+
+fn attach_tracepoint(ebpf: &mut Ebpf, btf: &Btf, program: &str, target: &str) -> Result<(), String> {
+    let program = ebpf.program_mut(program).ok_or("no such program in the object")?;
+    let program: &mut BtfTracePoint = program.try_into().map_err(|e| chain(&e))?;
+    program.load(target, btf).map_err(|e| chain(&e))?;
+    program.attach().map_err(|e| chain(&e))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn periods_are_rounded_to_the_nanosecond() {
+        assert_eq!([0, 1, 19, 997].map(period_ns), [0, 1_000_000_000, 52_631_579, 1_003_009]);
+    }
+}

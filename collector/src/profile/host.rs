@@ -1,0 +1,138 @@
+//! This host's programs: the rooms `unwind` and `symbols`, and which process a sample is looked up in.
+
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+
+use super::frames::{Addresses, Programs};
+use crate::discover::{Process, Processes};
+use crate::kernel::Sample;
+use crate::symbols::Symbols;
+use crate::unwind::{End, Registers, Unwinder};
+
+/// Processes of which samples were seen that are watched for their end; the others' are forgotten with time.
+const WATCHED_MAX: usize = 16384;
+
+/// Seconds that an ended process is kept for: samples of it may still wait.
+const ENDED_PASSES: u32 = 30;
+
+/// Positions in `struct pt_regs`: rax, rdx, rcx, rbx, rsi, rdi, rbp, rsp, r8 to r15, as DWARF numbers them.
+const BY_DWARF_NUMBER: [usize; 16] = [10, 12, 11, 5, 13, 14, 4, 19, 9, 8, 7, 6, 3, 2, 1, 0];
+const IP: usize = 16;
+const SP: usize = 19;
+const BP: usize = 4;
+
+/// What was running under a process number when it was last sampled.
+#[derive(Clone, PartialEq, Eq)]
+struct Seen {
+    process_id: i64,
+    executable: Option<Vec<u8>>,
+}
+
+pub struct Host {
+    processes: Option<Arc<Processes>>,
+    unwinder: Unwinder,
+    symbols: Symbols,
+    /// With how often it was seen that the process has ended.
+    seen: HashMap<u32, (Option<Seen>, u32)>,
+}
+
+impl Host {
+    pub fn new(processes: Option<Arc<Processes>>) -> Self {
+        Self { processes, unwinder: Unwinder::new(), symbols: Symbols::new(), seen: HashMap::new() }
+    }
+
+    fn process(&self, pid: u32) -> Option<Arc<Process>> {
+        self.processes.as_ref()?.get(pid)
+    }
+
+    /// Sees to it that what is known under this number is of the program that runs there now.
+    fn watch(&mut self, pid: u32) {
+        let now = self.process(pid).map(|p| Seen { process_id: p.id, executable: p.executable.clone() });
+        if self.seen.get(&pid).is_some_and(|(seen, _)| *seen == now) {
+            return;
+        }
+        if self.seen.len() >= WATCHED_MAX {
+            self.seen.clear();
+        }
+        if self.seen.insert(pid, (now, 0)).is_some() {
+            self.unwinder.forget(pid);
+        }
+        self.unwinder.look_at(pid);
+        self.symbols.mapped(pid);
+    }
+
+    /// A process that ended before its mappings could be read: its parent, when it runs the same program, maps the same.
+    fn parent(&self, pid: u32) -> Option<u32> {
+        let process = self.process(pid)?;
+        let parent_id = process.parent_id?;
+        let alive = self.processes.as_ref()?.alive();
+        alive.iter().find(|p| p.id == parent_id && p.executable == process.executable).map(|p| p.pid)
+    }
+}
+
+fn registers(of: &[u64; 21]) -> Registers {
+    Registers { ip: of[IP], sp: of[SP], bp: of[BP], rest: BY_DWARF_NUMBER.map(|at| of[at]) }
+}
+
+impl Programs for Host {
+    fn expect(&mut self, pid: u32) {
+        self.watch(pid);
+    }
+
+    fn unwind(&mut self, sample: &Sample<'_>) -> Addresses {
+        let mut pid = sample.header.pid;
+        let registers = registers(&sample.header.registers);
+        let mut stack = self.unwinder.unwind(pid, &registers, sample.stack);
+        if stack.ended == End::ProcessGone
+            && let Some(parent) = self.parent(pid)
+        {
+            pid = parent;
+            stack = self.unwinder.unwind(pid, &registers, sample.stack);
+        }
+        let is_return_address = |depth: usize| depth > 0 && !stack.interrupted.contains(&depth);
+        let frames = stack.frames.iter().enumerate().map(|(depth, address)| (*address, is_return_address(depth))).collect();
+        let ended = (stack.ended != End::Complete).then(|| stack.ended.to_string());
+        Addresses { frames, ended, pid }
+    }
+
+    fn user(&mut self, pid: u32, address: u64, is_return_address: bool, out: &mut Vec<String>) {
+        self.symbols.frames(pid, address, is_return_address, out);
+    }
+
+    fn kernel(&mut self, address: u64) -> String {
+        self.symbols.kernel(address)
+    }
+
+    fn tidy(&mut self) {
+        let Some(processes) = &self.processes else { return };
+        let (symbols, unwinder) = (&mut self.symbols, &mut self.unwinder);
+        self.seen.retain(|pid, (_, ended)| {
+            if *ended == 0 && processes.get(*pid).is_some_and(|p| p.exit.is_none()) {
+                return true;
+            }
+            if *ended == 0 {
+                symbols.exited(*pid);
+            }
+            *ended += 1;
+            if *ended > ENDED_PASSES {
+                unwinder.forget(*pid);
+            }
+            *ended <= ENDED_PASSES
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn registers_are_ordered_as_dwarf_numbers_them() {
+        // the kernel's order: r15 r14 r13 r12 bp bx r11 r10 r9 r8 ax cx dx si di orig_ax ip cs flags sp ss
+        let kernel = [15, 14, 13, 12, 6, 3, 11, 10, 9, 8, 0, 2, 1, 4, 5, 99, 100, 0x33, 0, 7, 0x2b];
+        let r = registers(&kernel);
+        assert_eq!(r.rest, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
+        assert_eq!((r.ip, r.sp, r.bp), (100, 7, 6));
+    }
+}

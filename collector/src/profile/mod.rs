@@ -1,0 +1,94 @@
+//! The profiler: stacks that the kernel programs copied become rows of `stack_samples` and `stacks`.
+//!
+//! In: the ring buffer of samples. Out: rows, handed over each second. `frames` turns a sample into names, by what
+//! `host` knows; `written` numbers stacks; `rows` adds who it was. Does not decide what is sampled: the kernel does.
+
+mod frames;
+mod host;
+mod rows;
+mod written;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use frames::Frames;
+use host::Host;
+use rows::Rows;
+
+use crate::batch::Writer;
+use crate::connect::Context;
+use crate::kernel::{Ring, Sample, decode_sample, monotonic_ns};
+
+/// Samples that are read before the clock is looked at again.
+const READ_MAX: usize = 256;
+/// How long the reader sleeps when no sample wakes it.
+const PATIENCE: Duration = Duration::from_millis(200);
+/// How often rows go to the sink.
+const FLUSH_NS: u64 = 1_000_000_000;
+
+pub struct Profiler {
+    ring: Ring,
+    context: Context,
+    stop: Arc<AtomicBool>,
+    frames: Frames<Host>,
+    rows: Rows,
+    writer: Writer,
+}
+
+impl Profiler {
+    pub fn new(ring: Ring, context: Context, stop: Arc<AtomicBool>) -> Self {
+        let writer = Writer::new(context.sink.clone(), context.host.clone());
+        let frames = Frames::new(Host::new(context.processes.clone()));
+        Self { ring, context, stop, frames, rows: Rows::default(), writer }
+    }
+
+    pub fn run(mut self) {
+        let mut flushed = monotonic_ns();
+        loop {
+            let stopping = self.stop.load(Ordering::Relaxed);
+            if !stopping {
+                self.ring.wait(PATIENCE);
+            }
+            let n = self.read();
+            let now = monotonic_ns();
+            if now - flushed >= FLUSH_NS {
+                flushed = now;
+                self.flush(now, false);
+            }
+            if stopping && n < READ_MAX {
+                self.flush(now, true);
+                return;
+            }
+        }
+    }
+
+    /// Takes what waits. First all processes are looked at, because some may end while the names of others are looked up.
+    fn read(&mut self) -> usize {
+        let mut records: Vec<Box<[u8]>> = vec![];
+        let n = self.ring.read(READ_MAX, |bytes| records.push(bytes.into()));
+        let Self { frames, rows, writer, .. } = self;
+        for sample in records.iter().filter_map(|bytes| decode_sample(bytes)) {
+            frames.expect(sample.header.pid);
+        }
+        for bytes in &records {
+            match decode_sample(bytes) {
+                Some(sample) => take(&sample, frames, rows, writer),
+                None => writer.losses.add("profile", "unknown_record", "stack_sample", 1, bytes.len() as u64),
+            }
+        }
+        n
+    }
+
+    fn flush(&mut self, now_ns: u64, all: bool) {
+        self.rows.write(&self.context, &mut self.writer, now_ns, all);
+        self.frames.tidy();
+        self.writer.flush(self.context.clock.unix_ns(now_ns));
+    }
+}
+
+fn take(sample: &Sample<'_>, frames: &mut Frames<Host>, rows: &mut Rows, writer: &mut Writer) {
+    if !rows.add(&sample.header, frames.of(sample)) {
+        writer.losses.add("profile", "too_many_samples", "stack_sample", 1, 0);
+    }
+}

@@ -1,0 +1,115 @@
+//! Samples on their way to rows. They wait a moment, because a process's start and program are told by another ring buffer.
+
+use std::sync::Arc;
+
+use ebpf_abi::{SampleHeader, sample};
+use hashbrown::HashMap;
+use schema::tables::{Stack, StackSample};
+use schema::{HostPrefix, ProcessPrefix};
+
+use super::written::{Written, stack_id};
+use crate::batch::Writer;
+use crate::connect::Context;
+use crate::discover::Process;
+
+/// Samples that may wait: those of some seconds at the highest rate on many CPUs.
+const WAITING_MAX: usize = 65536;
+/// How long a sample waits for what is known of its process.
+const WAIT_NS: u64 = 200_000_000;
+
+struct Waiting {
+    time_ns: u64,
+    pid: u32,
+    tid: u32,
+    cpu: u32,
+    what: u8,
+    value_ns: u64,
+    comm: [u8; 16],
+    stack_id: i64,
+}
+
+#[derive(Default)]
+pub struct Rows {
+    waiting: Vec<Waiting>,
+    written: Written,
+    /// Stacks that have no row yet.
+    stacks: Vec<(i64, Vec<String>)>,
+}
+
+impl Rows {
+    /// Frames are root first. False when too many wait.
+    pub fn add(&mut self, header: &SampleHeader, frames: Vec<String>) -> bool {
+        if self.waiting.len() >= WAITING_MAX {
+            return false;
+        }
+        let stack_id = stack_id(frames.join(";").as_bytes());
+        if self.written.is_new(stack_id) {
+            self.stacks.push((stack_id, frames));
+        }
+        self.waiting.push(Waiting {
+            time_ns: header.time_ns,
+            pid: header.pid,
+            tid: header.tid,
+            cpu: header.cpu,
+            what: header.what,
+            value_ns: header.value_ns,
+            comm: header.comm,
+            stack_id,
+        });
+        true
+    }
+
+    /// Writes stacks, and the samples that waited long enough.
+    pub fn write(&mut self, context: &Context, writer: &mut Writer, now_ns: u64, all: bool) {
+        let now = context.clock.unix_ns(now_ns);
+        for (id, frames) in self.stacks.drain(..) {
+            let folded = frames.join(";");
+            let texts: Vec<&[u8]> = frames.iter().map(String::as_bytes).collect();
+            let row = Stack { stack_id: Some(id), frames: Some(&texts), folded: Some(folded.as_bytes()), ..Default::default() };
+            let prefix = HostPrefix { time: Some(now), host: Some(&context.host), ..Default::default() };
+            writer.row(Stack::TABLE, &[&prefix, &row]);
+        }
+        let old = if all { u64::MAX } else { now_ns.saturating_sub(WAIT_NS) };
+        let mut processes: HashMap<u32, Option<Arc<Process>>> = HashMap::new();
+        let (ripe, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut self.waiting).into_iter().partition(|w| w.time_ns <= old);
+        self.waiting = rest;
+        for waiting in ripe {
+            let look_up = || context.processes.as_ref().and_then(|all| all.get(waiting.pid));
+            let process = processes.entry(waiting.pid).or_insert_with(look_up);
+            write(&waiting, process.as_deref(), context, writer);
+        }
+    }
+}
+
+fn write(waiting: &Waiting, process: Option<&Process>, context: &Context, writer: &mut Writer) {
+    let thread_name = &waiting.comm[..waiting.comm.iter().position(|b| *b == 0).unwrap_or(waiting.comm.len())];
+    // the first thread has its process's name
+    let own_name = (waiting.pid == waiting.tid).then_some(thread_name);
+    let prefix = ProcessPrefix {
+        time: Some(context.clock.unix_ns(waiting.time_ns)),
+        host: Some(&context.host),
+        process_id: process.map(|p| p.id),
+        pid: Some(waiting.pid as i32),
+        process_name: process.map(|p| p.name.as_slice()).or(own_name),
+        container_id: process.and_then(|p| p.container_id.as_deref()),
+        service: process.map(Process::service).or(own_name),
+        ..Default::default()
+    };
+    let (kind, state): (&[u8], Option<&[u8]>) = match waiting.what {
+        sample::BLOCKED => (b"off_cpu", Some(b"blocked")),
+        sample::PREEMPTED => (b"off_cpu", Some(b"preempted")),
+        _ => (b"on_cpu", None),
+    };
+    let row = StackSample {
+        kind: Some(kind),
+        state,
+        thread_id: Some(waiting.tid as i32),
+        thread_name: Some(thread_name),
+        cpu: Some(waiting.cpu as i32),
+        stack_id: Some(waiting.stack_id),
+        value: Some(waiting.value_ns as i64),
+        value_unit: Some(b"ns"),
+        ..Default::default()
+    };
+    writer.row(StackSample::TABLE, &[&prefix, &row]);
+}

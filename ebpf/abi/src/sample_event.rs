@@ -1,0 +1,41 @@
+//! Stacks: what ran when the clock ticked, and where a thread was that waited.
+
+use crate::KERNEL_FRAMES_MAX;
+
+pub mod sample {
+    /// The thread ran when the clock of its CPU ticked.
+    pub const ON_CPU: u8 = 0;
+    /// The thread slept, by its own will, until now.
+    pub const BLOCKED: u8 = 1;
+    /// The thread could have run and another ran instead, until now.
+    pub const PREEMPTED: u8 = 2;
+}
+
+/// Followed by `stack_bytes` bytes of the thread's stack, from its stack pointer upwards.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct SampleHeader {
+    pub kind: u8,
+    /// A value of [`sample`].
+    pub what: u8,
+    /// 1 when the thread has 64-bit user code, so that `registers` mean something.
+    pub user: u8,
+    pub _pad: u8,
+    pub cpu: u32,
+    pub pid: u32,
+    pub tid: u32,
+    /// Nanoseconds on the monotonic clock.
+    pub time_ns: u64,
+    /// How much time the sample stands for.
+    pub value_ns: u64,
+    /// Name of the thread.
+    pub comm: [u8; 16],
+    /// Of user mode, in the order of `struct pt_regs`: r15 r14 r13 r12 bp bx r11 r10 r9 r8 ax cx dx si di orig_ax ip cs flags sp ss.
+    pub registers: [u64; 21],
+    /// Return addresses in `kernel` that are in use; the leaf is the first.
+    pub kernel_frames: u32,
+    pub stack_bytes: u32,
+    pub kernel: [u64; KERNEL_FRAMES_MAX],
+}
+
+const _: () = assert!(size_of::<SampleHeader>() == 56 + 8 * (21 + KERNEL_FRAMES_MAX));
