@@ -25,7 +25,7 @@ fn a_thousand_times_under_load() -> anyhow::Result<()> {
     let path = libssl(nginx.pid())?;
     let file = File::open(&path)?;
     let analysis = binary::analyse(&file)?.ok_or_else(|| anyhow::anyhow!("nothing to probe in {path}"))?;
-    let mut capture = Capture::start()?;
+    let mut capture = Capture::start(0)?;
     let descriptors = || std::fs::read_dir("/proc/self/fd").map(Iterator::count);
     let before = descriptors()?;
     std::thread::scope(|threads| -> anyhow::Result<()> {
