@@ -205,7 +205,6 @@ fn fields(mut bytes: &[u8]) -> Vec<(u64, u64, &[u8])> {
 }
 
 fn numbers(packed: &[u8]) -> Vec<u64> {
-    // as values of a made-up field each
     let mut found = vec![];
     let (mut value, mut shift) = (0, 0);
     for byte in packed {
