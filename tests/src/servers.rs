@@ -80,7 +80,10 @@ impl Nginx {
     fn configuration(folder: &Path, port: u16, certificates: Option<&Certificates>) -> String {
         let (ssl, files) = match certificates {
             None => ("", String::new()),
-            Some(c) => (" ssl http2", format!("ssl_certificate {}; ssl_certificate_key {};", c.certificate(), c.key())),
+            Some(c) => (
+                " ssl http2",
+                format!("ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate {}; ssl_certificate_key {};", c.certificate(), c.key()),
+            ),
         };
         let at = folder.display();
         let temps: String =

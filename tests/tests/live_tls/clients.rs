@@ -1,4 +1,4 @@
-//! Clients: each asks a server whose own plaintext cannot be seen, so that the rows are the client's.
+//! Clients: each asks a server whose own plaintext cannot be seen, so that what its rows say comes from the client.
 
 use tests::{Certificates, Earshot, Exchange, Peer, PeerServer, run, succeed};
 
@@ -38,7 +38,8 @@ fn client(cell: &Cell, process: &str, ask: Ask<'_>) -> anyhow::Result<()> {
     let server = PeerServer::start(SERVER, &certificates)?;
     let earshot = Earshot::start()?;
     let asked = ask(server.port, &certificates)?;
-    let ends = Ends { role: "client", process, pid: None, peer: SERVER.process_name() };
+    // both ends are on this host, so the rows are the server's, by whichever end they are known
+    let ends = Ends { role: "server", process: SERVER.process_name(), pid: Some(server.pid()), peer: process };
     seen::expect(&earshot, server.port, &asked, cell.http_version(), &ends).map_err(|e| e.context(format!("{cell:?}")))
 }
 

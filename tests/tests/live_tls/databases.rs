@@ -8,7 +8,7 @@ use super::seen;
 
 pub const CELLS: &[Cell] = &[
     Cell::server("C", "PostgreSQL", "OpenSSL 3", "PostgreSQL"),
-    Cell::client("C", "psql", "OpenSSL 3", "PostgreSQL").unseen("the server's rows are told, if both ends are on one host"),
+    Cell::client("C", "psql", "OpenSSL 3", "PostgreSQL").unseen("its library is probed, but no test has a server that is not"),
     Cell::client("Python", "psycopg", "OpenSSL 3, bundled with the package", "PostgreSQL"),
     Cell::server("C", "MariaDB", "OpenSSL 3", "MySQL"),
     Cell::server("C", "Redis", "OpenSSL 3", "Redis"),
@@ -124,6 +124,6 @@ fn redis_cli() -> anyhow::Result<()> {
     let redis = Redis::start()?;
     let tunnel = PeerServer::tunnel(&certificates, redis.port)?;
     let earshot = Earshot::start()?;
-    let ends = json!({ "role": "client", "process_name": "redis-cli", "peer_process_name": "rustls-stripped" });
+    let ends = json!({ "role": "server", "process_name": "rustls-stripped", "peer_process_name": "redis-cli" });
     redis_rows(&earshot, tunnel.port, &redis_commands(tunnel.port, &certificates, &ends)?)
 }

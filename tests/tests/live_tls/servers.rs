@@ -147,7 +147,7 @@ fn gnutls() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What a server says that cannot be seen is seen at its client, and `probe_status` says why.
+/// What a server says that cannot be seen is known from its client, and `probe_status` says why.
 #[test]
 fn servers_that_cannot_be_seen() -> anyhow::Result<()> {
     for (peer, target, reason) in [(Peer::Java, "libjvm.so", "agent"), (Peer::RustlsStripped, "rustls-stripped", "stripped")] {
@@ -155,7 +155,7 @@ fn servers_that_cannot_be_seen() -> anyhow::Result<()> {
         let server = PeerServer::start(peer, &certificates)?;
         let earshot = Earshot::start()?;
         let asked = Peer::Python.ask("1.1", server.port, &certificates, REQUESTS)?;
-        let ends = Ends { role: "client", process: "python3", pid: None, peer: peer.process_name() };
+        let ends = Ends { role: "server", process: peer.process_name(), pid: Some(server.pid()), peer: "python3" };
         seen::expect(&earshot, server.port, &asked, "1.1", &ends)?;
         seen::told(&earshot, false, target, reason)?;
     }

@@ -117,7 +117,9 @@ fn main() -> Outcome {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["serve", port, cert, key] => runtime.block_on(serve(port, cert, key, None)).map(|never| match never {}),
-        ["tunnel", port, cert, key, to] => runtime.block_on(serve(port, cert, key, Some(to.parse()?))).map(|never| match never {}),
+        ["tunnel", port, cert, key, to] => {
+            runtime.block_on(serve(port, cert, key, Some(to.parse()?))).map(|never| match never {})
+        }
         [client_of @ ("client" | "client2"), url, ca, count, pause_ms] => {
             runtime.block_on(client(url, ca, count.parse()?, pause_ms.parse()?, client_of == "client2"))
         }
