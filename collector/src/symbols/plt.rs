@@ -23,22 +23,21 @@ pub fn is_stubs(section_name: &str) -> bool {
 }
 
 pub fn name(elf: &Elf<'_>, section: &Section, address: u64) -> Option<String> {
-    let stub = section.address + stub_number(section, address)? * stub_bytes(section);
+    let bytes = stub_bytes(elf, section)?;
+    let stub = section.address + address.checked_sub(section.address)? / bytes * bytes;
     let (offset, left) = elf.locate(stub)?;
-    let code = elf.bytes(offset, left.min(stub_bytes(section)) as usize).ok()?;
+    let code = elf.bytes(offset, left.min(bytes) as usize).ok()?;
     let slot = slot(&code, stub)?;
     let relocations = elf.sections.iter().filter(|s| s.kind == SHT_RELA);
     let name = relocations.filter_map(|s| symbol_name(elf, s, slot)).next()?;
     Some(format!("{}@plt", demangle::readable(&name)))
 }
 
-fn stub_number(section: &Section, address: u64) -> Option<u64> {
-    Some(address.checked_sub(section.address)? / stub_bytes(section))
-}
-
-fn stub_bytes(section: &Section) -> u64 {
-    // stubs for functions whose address is taken too are but a jump and a filler
-    if section.name == ".plt.got" && section.size % STUB_BYTES != 0 { 8 } else { STUB_BYTES }
+/// Stubs for functions whose address is taken too are but a jump and a filler, unless they begin with a landing pad.
+fn stub_bytes(elf: &Elf<'_>, section: &Section) -> Option<u64> {
+    const LANDING_PAD: [u8; 4] = [0xf3, 0x0f, 0x1e, 0xfa];
+    let short = section.name == ".plt.got" && elf.bytes(section.offset, LANDING_PAD.len()).ok()? != LANDING_PAD;
+    Some(if short { STUB_BYTES / 2 } else { STUB_BYTES })
 }
 
 /// The address that an indirect jump within the code reads: `jmp [rip+n]`.
