@@ -180,7 +180,7 @@ pub struct FlamegraphArgs {
     /// Scale that window to the sum of the other
     #[arg(long, requires = "diff")]
     pub normalize: bool,
-    /// The largest so many frames, the rest summed as [other] [default: 5000 for svg, else 200000]
+    /// The largest so many frames, the rest summed as `[other]`; by default 5000 for svg, else 200000
     #[arg(long)]
     pub frames: Option<usize>,
     #[command(flatten)]

@@ -255,7 +255,7 @@ impl Capture {
         self.uprobes.as_ref().map(|_| ()).map_err(Clone::clone)
     }
 
-    /// Probes an instruction of a file: see [`Uprobes::attach`].
+    /// Probes an instruction of a file in every process that maps it.
     pub fn probe(&mut self, file: &File, probe: Probe) -> Result<ProbeId, String> {
         self.uprobes.as_mut().map_err(|why| why.clone())?.attach(&mut self.ebpf, file, probe)
     }

@@ -1,7 +1,7 @@
 //! Flame graphs: where the time of a window went.
 //!
 //! In: a window, filters and a format ([`Parameters`]). Out: one file's bytes ([`Answer`]). The samples are asked for by SQL through
-//! the engine, with its limits, summed up in a [`tree::Tree`] of bounded size whose total stays exact, and written in one of five
+//! the engine, with its limits, summed up in a tree of bounded size whose total stays exact, and written in one of five
 //! formats. Takes no samples, names no functions, knows no HTTP.
 
 mod ask;
