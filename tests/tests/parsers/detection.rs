@@ -51,13 +51,16 @@ const CAPTURED: &[(&str, &str, &[&str])] = &[
     ("postgres/", "PostgreSQL", &["postgres"]),
     ("mysql/", "MySQL, MariaDB", &["mysql"]),
     ("nats/", "NATS", &[]),
-    ("tls/", "TLS", &[]),
+    ("tls/recorded-after-mysql", "MySQL, then TLS", &["mysql", "tls"]),
+    ("tls/recorded-after-postgres", "PostgreSQL, then TLS", &["postgres", "tls"]),
+    ("tls/recorded-after-smtp", "SMTP, then TLS", &["tls"]),
+    ("tls/", "TLS", &["tls"]),
 ];
 
 type Generate = fn(&mut Random) -> Vec<Talk>;
 const GENERATED: &[(&str, &[&str], Generate)] = &[
     ("WebSocket *", &["websocket"], generated::websocket),
-    ("TLS records *", &[], generated::tls_records),
+    ("TLS records *", &["tls"], generated::tls_records),
     ("gRPC messages without HTTP/2 *", &[], generated::grpc_messages),
     ("random bytes *", &[], generated::random_bytes),
     ("random datagrams *", &[], generated::random_datagrams),
@@ -105,9 +108,12 @@ fn no_protocol_claims_the_traffic_of_another() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What begins as nothing that is known: words of a mail server, records without a handshake.
+const BEGINS_UNKNOWN: [&str; 2] = ["SMTP, then TLS", "TLS records *"];
+
 #[test]
 fn what_is_seen_from_its_start_is_recognised() -> anyhow::Result<()> {
-    for kind in kinds()?.iter().filter(|kind| !kind.right.is_empty()) {
+    for kind in kinds()?.iter().filter(|kind| !kind.right.is_empty() && !BEGINS_UNKNOWN.contains(&kind.name.as_str())) {
         let unknown = kind.said(View::Start).iter().filter(|said| said.is_none()).count();
         assert_eq!(unknown, 0, "connections of {}", kind.name);
     }

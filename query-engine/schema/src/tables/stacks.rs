@@ -4,7 +4,7 @@ crate::table! {
     {
         /// The same for the same frames.
         stack_id: Int64,
-        /// Names of its functions, the root first, without the process; what could not be named is a '[reason]'.
+        /// Names of its functions, the root first, without the process; what could not be named is a reason in brackets.
         frames: List,
         /// The same, joined by ';'.
         folded: Text,
