@@ -113,6 +113,13 @@ async function live(page) {
   await page.waitForSelector('.pill');
   assert.equal(await newest(), before);
   assert.match(await page.locator('.pill').innerText(), /\d+ new/);
+  // A hand takes a while to get from the list to the button.
+  const pill = await page.locator('.pill').boundingBox();
+  await page.mouse.move(pill.x + pill.width / 2, pill.y + pill.height + 6);
+  await page.waitForTimeout(200);
+  await page.locator('.pill').hover();
+  await page.waitForTimeout(1500);
+  assert.equal(await newest(), before, 'the list waits for the button to be pressed');
   await page.locator('.pill').click();
   await page.waitForFunction((old) => document.querySelector('.list-row time')?.title > old, before);
   const seen = await newest();

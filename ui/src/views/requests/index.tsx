@@ -18,10 +18,12 @@ import { useRequests } from './use-requests';
 
 /** Milliseconds after the last key before the text filters. */
 const TYPING_MS = 300;
+/** Milliseconds that the list stays paused after the pointer has left it: time to reach the button that shows what is new. */
+const LEAVING_MS = 800;
 
 export function RequestsView({ view }: { view: View }) {
   const { range, filters, text, open } = view;
-  const [hover, setHover] = useState(false);
+  const { inside: hover, setInside: setHover, leave } = useHover(LEAVING_MS);
   const [scrolled, setScrolled] = useState(false);
   const [cursor, setCursor] = useState<string | null>(open);
   const [topTurn, setTopTurn] = useState(0);
@@ -45,6 +47,7 @@ export function RequestsView({ view }: { view: View }) {
   }, [open, view.tab]);
   const showNew = () => {
     setCursor(null);
+    leave();
     setTopTurn((turn) => turn + 1);
     again();
   };
@@ -87,7 +90,14 @@ export function RequestsView({ view }: { view: View }) {
           <Chips filters={own} onRemove={(name, value, exclude) => go({ filters: without(filters, name, value, exclude) })} />
           <span className="spring" />
           {paused && fresh > 0 && (
-            <button type="button" className="pill" title="Show them" onClick={showNew}>
+            <button
+              type="button"
+              className="pill"
+              title="Show them"
+              onPointerEnter={() => setHover(true)}
+              onPointerLeave={() => setHover(false)}
+              onClick={showNew}
+            >
               ↑ {count(fresh)} new
             </button>
           )}
@@ -123,6 +133,23 @@ export function RequestsView({ view }: { view: View }) {
       {open !== null && <Drawer key={open} name={open} tab={view.tab} narrow={narrow} onClose={() => openRow(null)} onOpen={openRow} />}
     </div>
   );
+}
+
+/** Whether the pointer is inside, or left so lately that it may be on its way back; `leave` does not wait. */
+function useHover(lingerMs: number) {
+  const [inside, show] = useState(false);
+  const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
+  const leave = useCallback(() => {
+    clearTimeout(timer.current);
+    show(false);
+  }, []);
+  const setInside = useCallback((now: boolean) => {
+    clearTimeout(timer.current);
+    if (now) show(true);
+    else timer.current = setTimeout(() => show(false), lingerMs);
+  }, [lingerMs]);
+  useEffect(() => () => clearTimeout(timer.current), []);
+  return { inside, setInside, leave };
 }
 
 function LiveState({ live, paused, why }: { live: boolean; paused: boolean; why: string }) {
