@@ -15,7 +15,7 @@ const SECOND_NS: u64 = 1_000_000_000;
 
 /// Each program, by its position in `hook::NAMES`.
 pub const PROGRAMS: [(&str, usize); 3] =
-    [("sample_tick", hook::SAMPLE), ("switch_out", hook::SWITCH_OUT), ("switch_in", hook::SWITCH_IN)];
+    [("sample_tick", hook::SAMPLE), ("switch", hook::SWITCH), ("switch_in", hook::SWITCH_IN)];
 
 /// Time between two ticks; 0 when there are none.
 pub fn period_ns(hz: u32) -> u64 {
@@ -32,17 +32,17 @@ pub fn attach(ebpf: &mut Ebpf, btf: &Btf, hz: u32) -> Vec<ProbeState> {
     // a wait that is seen to begin and never to end would only cost time
     let ends = attach_tracepoint(ebpf, btf, "switch_in", hook::NAMES[hook::SWITCH_IN]);
     let begins = match &ends {
-        Ok(()) => attach_tracepoint(ebpf, btf, "switch_out", hook::NAMES[hook::SWITCH_OUT]),
+        Ok(()) => attach_tracepoint(ebpf, btf, "switch", hook::NAMES[hook::SWITCH]),
         Err(_) => Err(format!("of no use without {}", hook::NAMES[hook::SWITCH_IN])),
     };
     vec![
         state("perf_event", hook::NAMES[hook::SAMPLE], ticks),
-        state("tp_btf", hook::NAMES[hook::SWITCH_OUT], begins.map(|()| "when threads stop to run".to_owned())),
         state(
             "tp_btf",
-            hook::NAMES[hook::SWITCH_IN],
-            ends.map(|()| "when threads run again, and where they waited".to_owned()),
+            hook::NAMES[hook::SWITCH],
+            begins.map(|()| "when threads stop to run, and when they run again".to_owned()),
         ),
+        state("tp_btf", hook::NAMES[hook::SWITCH_IN], ends.map(|()| "where threads waited".to_owned())),
     ]
 }
 

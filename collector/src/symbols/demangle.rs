@@ -1,6 +1,7 @@
 //! Names as their authors wrote them: Rust without hashes, C++ without parameters; all others as they are.
 
-use cpp_demangle::{DemangleOptions, Symbol};
+use symbolic_common::{Language, Name, NameMangling};
+use symbolic_demangle::{Demangle, DemangleOptions};
 
 /// Longer results are cut.
 const NAME_CHARS_MAX: usize = 1024;
@@ -29,13 +30,7 @@ fn mangled(name: &str) -> bool {
 
 /// Compilers append what hides the name from the demangler (`.cold`, `.llvm.123`); what of it says something is kept.
 fn demangled(name: &str) -> Option<String> {
-    let clear = |name: &str| match rustc_demangle::try_demangle(name) {
-        Ok(rust) => Some(format!("{rust:#}")),
-        Err(_) => {
-            let options = DemangleOptions::new().no_params().no_return_type();
-            Symbol::new(name).ok()?.demangle(&options).ok()
-        }
-    };
+    let clear = |name: &str| Name::new(name, NameMangling::Mangled, Language::Unknown).demangle(DemangleOptions::name_only());
     let name = name.split(".llvm.").next().unwrap_or(name);
     clear(name).or_else(|| {
         let (stem, suffix) = name.split_once('.')?;

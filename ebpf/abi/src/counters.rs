@@ -56,7 +56,7 @@ pub mod hook {
     pub const EXIT: usize = 5;
     pub const RENAME: usize = 6;
     pub const SAMPLE: usize = 7;
-    pub const SWITCH_OUT: usize = 8;
+    pub const SWITCH: usize = 8;
     pub const SWITCH_IN: usize = 9;
     /// The BTF tracepoints, and the clock of the samples, in the order of the positions.
     pub const NAMES: [&str; 10] = [

@@ -17,7 +17,7 @@ use crate::evidence::ThreadState;
 use crate::plain_calls::{Call, CallKey};
 use crate::sample::SampleScratch;
 use crate::sessions::Session;
-use crate::waits::{Budget, Wait};
+use crate::waits::{Budget, Due, Wait};
 
 const RING_BYTES: u32 = 8 << 20;
 
@@ -137,6 +137,9 @@ pub static SAMPLE_SCRATCH: Array<SampleScratch> = Array::with_max_entries(2, 0);
 pub static WAITS: TaskStorage<Wait> = TaskStorage::new();
 #[map]
 pub static WAIT_BUDGET: PerCpuArray<Budget> = PerCpuArray::with_max_entries(1, 0);
+/// The wait that is to be told as soon as its thread runs.
+#[map]
+pub static DUE: PerCpuArray<Due> = PerCpuArray::with_max_entries(1, 0);
 
 /// A record of processes or sockets that is too large for the stack.
 #[map]

@@ -7,8 +7,8 @@
 use aya_ebpf::{EbpfContext, helpers::generated as helpers, macros::btf_tracepoint, programs::BtfTracePointContext};
 use ebpf_abi::{WAIT_NS_MIN, WAITS_A_SECOND_MAX, hook, sample};
 
-use crate::kernel::{OWN_PID, TASK_MM, read};
-use crate::maps::{WAIT_BUDGET, WAITS, counters, hit};
+use crate::kernel::{OWN_PID, TASK_MM, TASK_TGID};
+use crate::maps::{DUE, WAIT_BUDGET, WAITS, counters, hit};
 use crate::sample::{WAIT, take};
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -35,58 +35,99 @@ pub struct Budget {
     pub least_ns: u64,
 }
 
+/// The wait that just ended on a CPU and is to be told: nothing while `value_ns` is 0.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Due {
+    pub value_ns: u64,
+    /// A value of [`sample`].
+    pub what: u64,
+}
+
+/// `task` is a pointer that the tracepoint gave, as the helper asks for.
 #[inline(always)]
-unsafe fn wait_of(task: *mut core::ffi::c_void, create: u64) -> *mut Wait {
+unsafe fn wait_of(task: *const u8, create: u64) -> *mut Wait {
     unsafe {
-        helpers::bpf_task_storage_get((&raw const WAITS).cast_mut().cast(), task.cast(), core::ptr::null_mut(), create).cast()
+        let task = task.cast_mut().cast();
+        helpers::bpf_task_storage_get((&raw const WAITS).cast_mut().cast(), task, core::ptr::null_mut(), create).cast()
     }
 }
 
+/// Runs at every switch: one program and one look at the clock for the thread that stops and the thread that follows.
 #[btf_tracepoint(function = "sched_switch")]
-pub fn switch_out(ctx: BtfTracePointContext) -> i32 {
-    hit(hook::SWITCH_OUT);
+pub fn switch(ctx: BtfTracePointContext) -> i32 {
+    hit(hook::SWITCH);
     unsafe {
-        let id = helpers::bpf_get_current_pid_tgid();
-        // idle, and earshot itself, whose threads wait for the others'
-        if id == 0 || (id >> 32) as u32 == OWN_PID.load() {
-            return 0;
-        }
-        let task = helpers::bpf_get_current_task_btf();
-        if read::<u64>(task as u64 + TASK_MM.load() as u64) == 0 {
-            return 0; // a thread of the kernel
-        }
-        let wait = wait_of(task.cast(), 1);
-        if wait.is_null() {
-            return 0;
-        }
-        let (preempted, state): (u64, u64) = (ctx.arg(0), ctx.arg(3));
-        (*wait).since_ns = helpers::bpf_ktime_get_ns();
-        let runnable = preempted & 0xff != 0 || state as u32 == 0;
-        (*wait).what = if runnable { sample::PREEMPTED as u64 } else { sample::BLOCKED as u64 };
+        let (previous, next): (*const u8, *const u8) = (ctx.arg(1), ctx.arg(2));
+        let now = helpers::bpf_ktime_get_ns();
+        stops(&ctx, previous, now);
+        runs_again(next, now);
     }
     0
 }
 
+/// Idle and the kernel's threads have no memory of their own; earshot's threads wait for the others'.
+#[inline(always)]
+unsafe fn is_watched(task: *const u8) -> bool {
+    unsafe {
+        *(task.add(TASK_MM.load() as usize) as *const u64) != 0
+            && *(task.add(TASK_TGID.load() as usize) as *const u32) != OWN_PID.load()
+    }
+}
+
+#[inline(always)]
+unsafe fn stops(ctx: &BtfTracePointContext, task: *const u8, now: u64) {
+    unsafe {
+        if !is_watched(task) {
+            return;
+        }
+        let wait = wait_of(task, 1);
+        if wait.is_null() {
+            return;
+        }
+        let (preempted, state): (u64, u64) = (ctx.arg(0), ctx.arg(3));
+        (*wait).since_ns = now;
+        let runnable = preempted & 0xff != 0 || state as u32 == 0;
+        (*wait).what = if runnable { sample::PREEMPTED as u64 } else { sample::BLOCKED as u64 };
+    }
+}
+
+#[inline(always)]
+unsafe fn runs_again(task: *const u8, now: u64) {
+    unsafe {
+        if !is_watched(task) {
+            return;
+        }
+        let wait = wait_of(task, 0);
+        if wait.is_null() || (*wait).since_ns == 0 {
+            return;
+        }
+        let waited = now.wrapping_sub((*wait).since_ns);
+        (*wait).since_ns = 0;
+        let value_ns = told_as(waited, now);
+        if value_ns != 0
+            && let Some(due) = DUE.get_ptr_mut(0)
+        {
+            *due = Due { value_ns, what: (*wait).what };
+        }
+    }
+}
+
+/// Runs in the thread that follows, whose memory can be read only now.
 #[btf_tracepoint(function = "sched_exit_tp")]
 pub fn switch_in(ctx: BtfTracePointContext) -> i32 {
-    hit(hook::SWITCH_IN);
     unsafe {
-        let wait = wait_of(helpers::bpf_get_current_task_btf().cast(), 0);
-        if wait.is_null() || (*wait).since_ns == 0 {
+        let Some(due) = DUE.get_ptr_mut(0) else { return 0 };
+        let Due { value_ns, what } = *due;
+        if value_ns == 0 {
             return 0;
         }
-        let now = helpers::bpf_ktime_get_ns();
-        let waited = now.wrapping_sub((*wait).since_ns);
-        let what = (*wait).what as u8;
-        (*wait).since_ns = 0;
-        let value = told_as(waited, now);
-        if value == 0 {
-            return 0;
-        }
+        hit(hook::SWITCH_IN);
+        (*due).value_ns = 0;
         if let Some(counters) = counters() {
             counters.samples_seen.events += 1;
         }
-        take(ctx.as_ptr(), WAIT, what, value);
+        take(ctx.as_ptr(), WAIT, what as u8, value_ns);
     }
     0
 }
