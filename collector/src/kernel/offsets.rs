@@ -27,6 +27,7 @@ const OFFSETS: &[(&str, &str, &str)] = &[
     ("SOCKET_SK", "socket", "sk"),
     ("TASK_PID", "task_struct", "pid"),
     ("TASK_TGID", "task_struct", "tgid"),
+    ("TASK_GROUP_LEADER", "task_struct", "group_leader"),
     ("TASK_PARENT", "task_struct", "real_parent"),
     ("TASK_START_BOOTTIME", "task_struct", "start_boottime"),
     ("TASK_EXIT_CODE", "task_struct", "exit_code"),

@@ -125,6 +125,9 @@ pub struct SocketState {
     pub mirrored: u8,
     pub ring: u8,
     pub _pad: [u8; 3],
+    /// Value of the TLS processes' epoch at which `pid` had made no TLS call, plus one; else 0.
+    pub no_tls: u32,
+    pub _pad2: u32,
 }
 
 /// A port that is listened on in a network namespace.
@@ -136,4 +139,4 @@ pub struct ListenKey {
 }
 
 const _: () = assert!(size_of::<SocketEvent>() == 200 && size_of::<OwnerEvent>() == 24 && size_of::<EndEvent>() == 24);
-const _: () = assert!(size_of::<CloseEvent>() == 48 && size_of::<SocketState>() == 48 && size_of::<ListenKey>() == 8);
+const _: () = assert!(size_of::<CloseEvent>() == 48 && size_of::<SocketState>() == 56 && size_of::<ListenKey>() == 8);

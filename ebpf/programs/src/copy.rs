@@ -46,6 +46,8 @@ pub struct Beginning {
     pub wanted: u64,
     pub offset: u64,
     pub connection: u64,
+    /// Process and thread, as the kernel's helper gives them.
+    pub thread: u64,
     pub direction: u8,
     pub ring: u8,
 }
@@ -54,14 +56,13 @@ pub struct Beginning {
 /// so would many zeros in a row. What only the gathering loop uses, [`gather`] sets.
 #[inline(always)]
 pub unsafe fn begin(work: &mut Scratch, transfer: &Beginning, peer: Option<Peer>) {
-    let id = unsafe { helpers::bpf_get_current_pid_tgid() };
     work.header.kind = kind::DATA;
     work.header.direction = transfer.direction;
     work.header.flags = if peer.is_some() { flags::PEER } else { 0 };
     work.header.connection = transfer.connection;
     work.header.time_ns = unsafe { helpers::bpf_ktime_get_ns() };
-    work.header.pid = (id >> 32) as u32;
-    work.header.tid = id as u32;
+    work.header.pid = (transfer.thread >> 32) as u32;
+    work.header.tid = transfer.thread as u32;
     work.transfer.left = transfer.len;
     work.transfer.wanted = transfer.wanted;
     work.transfer.offset = transfer.offset;

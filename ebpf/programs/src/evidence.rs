@@ -1,10 +1,10 @@
 //! Which sockets each thread used last: what tells a TLS session's connection when nothing else does.
 
-use aya_ebpf::helpers::generated as helpers;
+use aya_ebpf::{bindings::task_struct, helpers::generated as helpers};
 use ebpf_abi::{SessionKey, SocketState, evidence};
 
-use crate::kernel::user_registers;
-use crate::maps::{PLAIN_ON, SESSIONS, THREADS};
+use crate::kernel::{TASK_GROUP_LEADER, user_registers};
+use crate::maps::{PLAIN_ON, SESSIONS, THREADS, TLS_EPOCH};
 use crate::sessions;
 
 /// One direction's last use of a socket by a thread.
@@ -28,30 +28,67 @@ pub struct ThreadState {
     pub sent: Touch,
     /// A session that wrote and whose connection is unknown: the next send is its.
     pub waiting: SessionKey,
+    /// Of a process's first thread: 1 when any of its threads has made a TLS call.
+    pub calls_tls: u64,
 }
 
-/// The current thread's state; null when the kernel has no memory for it.
+/// A connection that carried more than this before its process made any TLS call is taken for one without.
+const TLS_BEGINS_BYTES: u64 = 64 << 10;
+
+/// The state of a task; null when the kernel has no memory for it.
 #[inline(always)]
-pub unsafe fn of_this_thread() -> *mut ThreadState {
+unsafe fn of(task: *mut task_struct) -> *mut ThreadState {
     unsafe {
-        helpers::bpf_task_storage_get(
-            (&raw const THREADS).cast_mut().cast(),
-            helpers::bpf_get_current_task_btf(),
-            core::ptr::null_mut(),
-            1,
-        )
-        .cast()
+        let map = (&raw const THREADS).cast_mut().cast();
+        helpers::bpf_task_storage_get(map, task, core::ptr::null_mut(), 1).cast()
     }
 }
 
-/// A socket was used; called only from the thread that did.
+/// The state of the first thread of a task's process.
 #[inline(always)]
-pub unsafe fn note(state: &SocketState, sending: bool) {
+unsafe fn of_process(task: *mut task_struct) -> *mut ThreadState {
+    unsafe { of(*task.cast::<u8>().add(TASK_GROUP_LEADER.load() as usize).cast::<*mut task_struct>()) }
+}
+
+/// The state of a thread that makes a TLS call; null when the kernel has no memory for it.
+#[inline(always)]
+pub unsafe fn of_this_thread() -> *mut ThreadState {
+    unsafe {
+        let task = helpers::bpf_get_current_task_btf();
+        let process = of_process(task);
+        if !process.is_null() && (*process).calls_tls == 0 {
+            (*process).calls_tls = 1;
+            if let Some(epoch) = TLS_EPOCH.get_ptr_mut(0) {
+                // another CPU's change at the same moment may be lost: the value is another one all the same
+                *epoch += 1;
+            }
+        }
+        of(task)
+    }
+}
+
+/// A socket was used; called only from the thread that did. TLS begins where a connection begins: beyond that, nothing is kept
+/// of what processes without TLS calls do.
+#[inline(always)]
+pub unsafe fn note(state: &mut SocketState, sending: bool) {
     unsafe {
         if !matches!(PLAIN_ON.get(0), Some(1)) {
             return;
         }
-        let thread = of_this_thread();
+        let Some(epoch) = TLS_EPOCH.get(0) else { return };
+        let now = *epoch + 1;
+        if state.no_tls == now {
+            return;
+        }
+        let task = helpers::bpf_get_current_task_btf();
+        if state.sent_bytes + state.received_bytes > TLS_BEGINS_BYTES {
+            let process = of_process(task);
+            if process.is_null() || (*process).calls_tls == 0 {
+                state.no_tls = now;
+                return;
+            }
+        }
+        let thread = of(task);
         if thread.is_null() {
             return;
         }

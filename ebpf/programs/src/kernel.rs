@@ -39,7 +39,18 @@ offsets!(
     SOCKET_SK
 );
 // struct task_struct and what hangs off it
-offsets!(TASK_PID, TASK_TGID, TASK_PARENT, TASK_START_BOOTTIME, TASK_EXIT_CODE, TASK_SIGNAL, SIGNAL_LIVE, TASK_MM, TASK_COMM);
+offsets!(
+    TASK_PID,
+    TASK_TGID,
+    TASK_GROUP_LEADER,
+    TASK_PARENT,
+    TASK_START_BOOTTIME,
+    TASK_EXIT_CODE,
+    TASK_SIGNAL,
+    SIGNAL_LIVE,
+    TASK_MM,
+    TASK_COMM
+);
 offsets!(MM_ARG_START, MM_ARG_END, BPRM_FILENAME);
 
 /// earshot's own process, whose traffic is left out.

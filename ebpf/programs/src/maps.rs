@@ -62,6 +62,9 @@ pub static THREADS: TaskStorage<ThreadState> = TaskStorage::new();
 /// 1 while any TLS call is probed.
 #[map]
 pub static PLAIN_ON: Array<u32> = Array::with_max_entries(1, 0);
+/// One value that grows whenever a process makes its first TLS call.
+#[map]
+pub static TLS_EPOCH: Array<u32> = Array::with_max_entries(1, 0);
 /// The probed instructions, by the probes' cookie.
 #[map]
 pub static SITES: Array<Site> = Array::with_max_entries(SITES_MAX, 0);

@@ -70,17 +70,16 @@ unsafe fn transfer(ctx: &BtfTracePointContext, direction_: u8) {
             state.received_bytes = offset + len;
         }
         let policy_ = socket_state::current_policy(state);
-        let pid = (helpers::bpf_get_current_pid_tgid() >> 32) as u32;
+        let thread = helpers::bpf_get_current_pid_tgid();
+        let pid = (thread >> 32) as u32;
         if policy_ == policy::OFF || pid == OWN_PID.load() {
             counters.own.events += 1;
             counters.own.bytes += len;
             return;
         }
-        if ret > 0 && transport_ != transport::UDP {
-            evidence::note(state, sending);
-        }
         if state.pid != pid {
             state.pid = pid;
+            state.no_tls = 0;
             if state.mirrored != 0 {
                 notice(
                     state.ring,
@@ -93,6 +92,9 @@ unsafe fn transfer(ctx: &BtfTracePointContext, direction_: u8) {
                     },
                 );
             }
+        }
+        if ret > 0 && transport_ != transport::UDP {
+            evidence::note(state, sending);
         }
         if state.mirrored != 0 {
             counters.mirrored.events += 1;
@@ -125,7 +127,7 @@ unsafe fn transfer(ctx: &BtfTracePointContext, direction_: u8) {
             _ => None,
         };
         let beginning =
-            Beginning { len, wanted, offset, connection: state.connection, direction: direction_, ring: state.ring };
+            Beginning { len, wanted, offset, connection: state.connection, thread, direction: direction_, ring: state.ring };
         copy::begin(work, &beginning, peer);
         match buffer {
             Some(b) if b.count == 0 && wanted <= CHUNK_BYTES as u64 => {
