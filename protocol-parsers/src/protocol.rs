@@ -1,6 +1,6 @@
 //! What a protocol is to the rest of earshot: how it is recognised, how it is parsed, which table it fills.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use schema::{Row, Table};
 
@@ -121,6 +121,8 @@ pub trait Output {
     fn row(&mut self, row: &dyn Row, exchange: &Exchange<'_>);
     /// `messages` that should have become rows did not, or `bytes` belong to none (then `messages` is 0).
     fn skipped(&mut self, why: Skipped, messages: u64, bytes: u64);
+    /// Somebody was told that this is an address of this name.
+    fn resolved(&mut self, _name: &[u8], _address: IpAddr) {}
 }
 
 /// Whether a parser still recognises its connection.

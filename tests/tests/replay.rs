@@ -133,6 +133,7 @@ fn replayed_as(path: &Path, redact: bool) -> (Result<(), ReplayError>, BTreeMap<
         redact,
         sink: kept.clone(),
         processes: None,
+        names: Arc::default(),
         ids: Arc::new(AtomicU64::new(1)),
     };
     let done = rows(path, context).map(|_| ());

@@ -31,6 +31,7 @@ pub fn replay(args: ReplayArgs) -> Done {
         redact: args.redact_statements,
         sink: Arc::new(StoreSink(store.clone())),
         processes: None,
+        names: Arc::default(),
         ids: Arc::new(AtomicU64::new(1)),
     };
     // a damaged file keeps its rows; the damage is told at the end

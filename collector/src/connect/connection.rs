@@ -6,6 +6,7 @@ use protocol_parsers::{Confidence, Protocol, Transport, Wanted};
 
 use super::event::{Closed, Direction, Endpoint, HostSocket, Opened, Role, Totals};
 use super::known::Known;
+use super::names::{EndNames, Names};
 use super::order::Order;
 use super::phase::Phase;
 
@@ -42,6 +43,7 @@ pub struct Identity {
     pub turned: bool,
     pub process: Known,
     pub peer: Known,
+    pub names: EndNames,
     /// The rows are of what was said inside an encrypted connection.
     pub encrypted: bool,
     /// How sure it is that the bytes are this connection's: no row is surer.
@@ -103,6 +105,7 @@ impl Connection {
             turned: false,
             process: Known::default(),
             peer: Known::default(),
+            names: EndNames::default(),
             encrypted: false,
             confidence: Confidence::Certain,
         };
@@ -194,6 +197,12 @@ impl Connection {
 
     pub fn is_silent(&self) -> bool {
         matches!(self.phase, Phase::Silent)
+    }
+
+    /// Looks the names of both ends up, if anything is new about names.
+    pub fn look_up(&mut self, names: &Names) {
+        let address = |end: &Endpoint| if let Endpoint::Inet(addr) = end { Some(addr.ip()) } else { None };
+        self.identity.names.look_up(names, address(&self.local), address(&self.remote));
     }
 
     /// What this end is known to have sent and received.

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicU64;
 
 use protocol_parsers::{Settings, Wanted};
 
+use super::names::Names;
 use crate::batch::Sink;
 use crate::discover::Processes;
 use crate::kernel::Clock;
@@ -27,6 +28,8 @@ pub struct Context {
     pub sink: Arc<dyn Sink>,
     /// `None` in a replay: nothing is known of processes.
     pub processes: Option<Arc<Processes>>,
+    /// What addresses are called, by the answers of name servers.
+    pub names: Arc<Names>,
     /// The last connection id given.
     pub ids: Arc<AtomicU64>,
 }

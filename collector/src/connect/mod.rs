@@ -6,6 +6,7 @@ mod connection;
 mod context;
 pub mod event;
 mod known;
+mod names;
 mod order;
 mod pairs;
 mod phase;
@@ -25,4 +26,5 @@ pub use context::{Context, PolicyControl};
 pub use event::{
     Closed, Consumer, Data, Direction, End, Endpoint, Event, Evidence, HostSocket, Opened, Owner, Plain, Role, Totals,
 };
+pub use names::Names;
 pub use tracker::Tracker;

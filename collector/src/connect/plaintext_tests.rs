@@ -67,6 +67,7 @@ impl Host {
             redact: false,
             sink: kept.clone(),
             processes: None,
+            names: Arc::default(),
             ids: Arc::new(AtomicU64::new(1)),
         };
         Self { tracker: Tracker::new(context, None), kept, now_ns: 1 }

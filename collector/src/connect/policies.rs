@@ -47,6 +47,7 @@ fn tell(said: &[(bool, &[u8])]) -> (Vec<(&'static str, usize)>, Vec<Wanted>) {
         redact: false,
         sink: kept.clone(),
         processes: None,
+        names: Arc::default(),
         ids: Arc::new(AtomicU64::new(1)),
     };
     let mut tracker = Tracker::new(context, Some(Box::new(policies.clone())));

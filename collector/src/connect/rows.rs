@@ -1,11 +1,14 @@
 //! A parser's rows get the prefix and suffix of their connection.
 
+use std::net::IpAddr;
+
 use protocol_parsers::{Exchange, Output, Skipped, Transport};
 use schema::{Columns, Row, TrafficPrefix, TrafficSuffix};
 
 use super::connection::{EndText, Identity};
 use super::event::Role;
 use super::known::Known;
+use super::names::Names;
 use super::redact::Redacted;
 use crate::batch::Writer;
 use crate::kernel::Clock;
@@ -17,6 +20,8 @@ pub struct RowOutput<'a> {
     pub clock: Clock,
     /// Values of statements are not kept.
     pub redact: bool,
+    /// Learns what addresses are called.
+    pub names: &'a Names,
     pub writer: &'a mut Writer,
     /// For datagrams: who the other end is, by the address that a datagram names.
     pub datagram_peer: &'a dyn Fn(u16) -> Option<DatagramPeer>,
@@ -57,6 +62,11 @@ impl Output for RowOutput<'_> {
         }
         let peer = peer.as_ref().unwrap_or(&identity.peer);
         let (own, other) = if identity.turned { (peer, &identity.process) } else { (&identity.process, peer) };
+        let name = match (&by_datagram, identity.turned) {
+            (Some(_), _) => &None,
+            (None, true) => &identity.names.local,
+            (None, false) => &identity.names.remote,
+        };
         let (local, remote) = if identity.turned { (remote, &identity.local) } else { (&identity.local, remote) };
         let (own, other) = (own.process(), other.process());
         let thread = (exchange.started.thread_id != 0 && !identity.turned).then_some(exchange.started.thread_id as i32);
@@ -76,7 +86,7 @@ impl Output for RowOutput<'_> {
             local_port: local.port,
             remote_addr: remote.addr.as_deref(),
             remote_port: remote.port,
-            remote_name: None,
+            remote_name: name.as_deref(),
             peer_process_id: other.map(|p| p.id),
             peer_pid: other.map(|p| p.pid as i32),
             peer_process_name: other.map(|p| p.name.as_slice()),
@@ -103,5 +113,9 @@ impl Output for RowOutput<'_> {
 
     fn skipped(&mut self, why: Skipped, messages: u64, bytes: u64) {
         self.writer.losses.add("parser", why.as_str(), "message", messages, bytes);
+    }
+
+    fn resolved(&mut self, name: &[u8], address: IpAddr) {
+        self.names.told(name, address);
     }
 }

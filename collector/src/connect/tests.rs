@@ -59,6 +59,7 @@ impl Talk {
             redact: false,
             sink: kept.clone(),
             processes: None,
+            names: Arc::default(),
             ids: Arc::new(AtomicU64::new(1)),
         };
         let mut tracker = Tracker::new(context, None);

@@ -422,6 +422,7 @@ impl Tracker {
     }
 
     fn with_parser(&mut self, connection: &mut Connection, work: impl FnOnce(&mut dyn Parser, &mut RowOutput<'_>)) {
+        connection.look_up(&self.context.names);
         let Phase::Parsing(parser) = &mut connection.phase else { return };
         let (pairs, connections) = (&self.pairs, &self.connections);
         let own = connection.key;
@@ -432,7 +433,8 @@ impl Tracker {
         };
         let identity: &Identity = &connection.identity;
         let (host, clock, redact) = (&*self.context.host, self.context.clock, self.context.redact);
-        let mut out = RowOutput { identity, host, clock, redact, writer: &mut self.writer, datagram_peer: &datagram_peer };
+        let (names, writer) = (&*self.context.names, &mut self.writer);
+        let mut out = RowOutput { identity, host, clock, redact, names, writer, datagram_peer: &datagram_peer };
         work(parser.as_mut(), &mut out);
     }
 

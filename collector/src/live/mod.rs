@@ -57,6 +57,7 @@ impl Live {
             redact: settings.redact,
             sink: settings.sink.clone(),
             processes: Some(processes.clone()),
+            names: Arc::default(),
             ids: Arc::new(AtomicU64::new(first_id(clock))),
         };
         let recorder = settings.recorder.map(|r| Arc::new(Mutex::new(r)));

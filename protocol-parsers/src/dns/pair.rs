@@ -183,6 +183,9 @@ impl Pairing {
             remote: arrival.remote,
         };
         self.emit(&query, Some(outcome), false, out);
+        if let Some(question) = query.question.as_ref().filter(|_| rcode == 0) {
+            answers.addresses.iter().for_each(|address| out.resolved(&question.name, *address));
+        }
     }
 
     fn take(&mut self, number: u64) -> Option<Query> {

@@ -4,7 +4,7 @@
 //! (names without their final dot), the others by hickory-proto, and what neither can read as `\# length hex` (RFC 3597 section 5).
 
 use std::io::Write;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use hickory_proto::rr::{RData, RecordType};
 use hickory_proto::serialize::binary::{BinDecoder, Restrict};
@@ -26,7 +26,11 @@ pub struct Answers {
     pub soa_count: u64,
     /// The last record that was read is an SOA.
     pub ends_with_soa: bool,
+    /// The first addresses among them.
+    pub addresses: Vec<IpAddr>,
 }
+
+const ADDRESSES_MAX: usize = 64;
 
 impl Answers {
     /// Appends a message's answers, as long as there is less text than `bytes_max`.
@@ -44,6 +48,9 @@ impl Answers {
             at = record.data.1;
             self.ends_with_soa = record.record_type == SOA;
             self.soa_count += u64::from(self.ends_with_soa);
+            if self.addresses.len() < ADDRESSES_MAX {
+                self.addresses.extend(address(bytes, &record));
+            }
             if self.text.len() >= bytes_max {
                 self.truncated = true;
                 continue;
@@ -69,7 +76,16 @@ impl Answers {
     }
 
     pub fn heap_bytes(&self) -> usize {
-        self.text.capacity()
+        self.text.capacity() + self.addresses.capacity() * size_of::<IpAddr>()
+    }
+}
+
+fn address(message: &[u8], record: &Record) -> Option<IpAddr> {
+    let data = message.get(record.data.0..record.data.1)?;
+    match record.record_type {
+        A => <[u8; 4]>::try_from(data).ok().map(IpAddr::from),
+        AAAA => <[u8; 16]>::try_from(data).ok().map(IpAddr::from),
+        _ => None,
     }
 }
 
