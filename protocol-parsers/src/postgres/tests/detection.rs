@@ -2,6 +2,7 @@
 
 use super::harness::*;
 use super::recorded::{capture, captures};
+use super::wire::*;
 use crate::postgres::PROTOCOL;
 use crate::{Confidence, Evidence, Transport, Verdict};
 
