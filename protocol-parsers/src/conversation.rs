@@ -37,7 +37,6 @@ pub enum Turn<'a> {
 /// Rows as lines of text.
 #[derive(Debug)]
 pub struct Rows {
-    table: &'static str,
     line: Line,
     pub lines: Vec<String>,
     pub skipped: Vec<(Skipped, u64, u64)>,
@@ -69,7 +68,6 @@ impl Rows {
 
 impl Output for Rows {
     fn row(&mut self, row: &dyn Row, exchange: &Exchange<'_>) {
-        assert_eq!(row.table().name, self.table);
         self.lines.push((self.line)(row, exchange));
         self.sizes.push((exchange.request_bytes, exchange.response_bytes));
         let latency = exchange.ended_ns.map(|e| e.checked_sub(exchange.started.mono_ns).expect("latency is not negative"));
@@ -101,15 +99,7 @@ impl Subject {
 
     /// Where the rows of a parser go that is not fed from here.
     pub fn collect(&self) -> Rows {
-        Rows {
-            table: self.protocol.table.name,
-            line: self.line,
-            lines: vec![],
-            skipped: vec![],
-            sizes: vec![],
-            times: vec![],
-            traces: vec![],
-        }
+        Rows { line: self.line, lines: vec![], skipped: vec![], sizes: vec![], times: vec![], traces: vec![] }
     }
 
     pub fn talk(&self, from_start: bool) -> Fed {

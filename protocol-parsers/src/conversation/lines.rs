@@ -42,7 +42,8 @@ pub fn readable(value: &[u8]) -> String {
     std::str::from_utf8(value).map_or_else(|_| value.escape_ascii().to_string(), str::to_owned)
 }
 
-fn values(row: &dyn Row, text: fn(&[u8]) -> String) -> Vec<Option<String>> {
+/// The values of all columns.
+pub fn values(row: &dyn Row, text: fn(&[u8]) -> String) -> Vec<Option<String>> {
     let mut values = Values { columns: vec![], text };
     row.write(&mut values);
     values.columns

@@ -4,11 +4,13 @@
 //! where the client speaks after the server has, and its response where the server speaks next, with the sequence number that
 //! follows the command's.
 
+mod packed;
+
 use super::command::plausible;
-use super::compress::{Frames, Piece};
+use super::compress::Frames;
 use super::frame::{HEADER_BYTES, Hole, Packets, Seen};
 use super::limits::{FALLS_MAX, LOGIN_BYTES_MAX, PASSED_BYTES_MAX, RESPONSE_PACKET_BYTES_MAX};
-use super::meter::{Meter, Origin, Share};
+use super::meter::Meter;
 use super::read::length;
 use super::session::{Phase, Session};
 use crate::{Flow, Moment, Output, Parser, Segment, Settings, Skipped, State, Successor, tls};
@@ -269,45 +271,6 @@ impl Connection {
         }
     }
 
-    fn plain_up(&mut self, piece: Piece<'_>, from: Origin, out: &mut dyn Output) {
-        self.up_meter.share = from.share;
-        match piece {
-            Piece::Bytes(bytes) => self.take_up(bytes, from.started, out),
-            Piece::Unseen(len) => {
-                self.up_meter.measure(len);
-                self.up_unseen(len, from.started, out);
-            }
-            Piece::Damaged(len) => {
-                self.damaged(len, out);
-                let hole = if self.up_sync == Sync::Sound && !self.up.idle() { Hole::Cut } else { Hole::Between };
-                self.up_lost(hole, out);
-            }
-        }
-    }
-
-    fn plain_down(&mut self, piece: Piece<'_>, share: Share, at: Moment, out: &mut dyn Output) {
-        self.down_meter.share = share;
-        match piece {
-            Piece::Bytes(bytes) => {
-                self.take_down(bytes, at, out);
-            }
-            Piece::Unseen(len) => {
-                self.down_meter.measure(len);
-                self.down_unseen(len, at, out);
-            }
-            Piece::Damaged(len) => {
-                self.damaged(len, out);
-                self.down_lost(out);
-            }
-        }
-    }
-
-    fn damaged(&mut self, len: u64, out: &mut dyn Output) {
-        if len > 0 {
-            out.skipped(Skipped::Malformed, 0, len);
-        }
-    }
-
     fn up_unseen(&mut self, len: u64, at: Moment, out: &mut dyn Output) {
         let hole = if self.up_sync == Sync::Sound { self.up.unseen(len) } else { Hole::Between };
         if hole == Hole::Inside {
@@ -361,22 +324,15 @@ impl Parser for Connection {
         match segment.flow {
             Flow::ToServer => match self.up_frames.take() {
                 None => self.take_up(bytes, at, out),
-                Some(mut frames) => {
-                    // the flag of compression stays visible meanwhile
-                    self.up_frames = Some(Box::default());
-                    frames.feed(bytes, at, &mut |piece, from| self.plain_up(piece, from, out));
-                    self.up_frames = Some(frames);
-                }
+                Some(frames) => self.packed_up(frames, bytes, at, out),
             },
             Flow::ToClient => {
                 if self.down_frames.is_none() {
                     let used = self.take_down(bytes, at, out);
                     bytes = &bytes[used..];
                 }
-                if let Some(mut frames) = self.down_frames.take_if(|_| !bytes.is_empty()) {
-                    self.down_frames = Some(Box::default());
-                    frames.feed(bytes, at, &mut |piece, from| self.plain_down(piece, from.share, at, out));
-                    self.down_frames = Some(frames);
+                if let Some(frames) = self.down_frames.take_if(|_| !bytes.is_empty()) {
+                    self.packed_down(frames, bytes, at, out);
                 }
             }
         }
@@ -389,28 +345,11 @@ impl Parser for Connection {
         match flow {
             Flow::ToServer => match self.up_frames.take() {
                 None => self.up_unseen(len, at, out),
-                Some(mut frames) => {
-                    self.up_frames = Some(Box::default());
-                    if !frames.unseen(len, &mut |piece, from| self.plain_up(piece, from, out)) {
-                        frames.lost = true;
-                        out.skipped(Skipped::Gap, 0, len);
-                        let hole = if self.up_sync == Sync::Sound && !self.up.idle() { Hole::Cut } else { Hole::Between };
-                        self.up_lost(hole, out);
-                    }
-                    self.up_frames = Some(frames);
-                }
+                Some(frames) => self.packed_up_unseen(frames, len, out),
             },
             Flow::ToClient => match self.down_frames.take() {
                 None => self.down_unseen(len, at, out),
-                Some(mut frames) => {
-                    self.down_frames = Some(Box::default());
-                    if !frames.unseen(len, &mut |piece, from| self.plain_down(piece, from.share, at, out)) {
-                        frames.lost = true;
-                        out.skipped(Skipped::Gap, 0, len);
-                        self.down_lost(out);
-                    }
-                    self.down_frames = Some(frames);
-                }
+                Some(frames) => self.packed_down_unseen(frames, len, at, out),
             },
         }
     }

@@ -96,7 +96,8 @@ fn replication_streams_are_counted() {
     let stream = format!("Copy | query={start} | operation=START_REPLICATION | copy_messages=2 | copy_bytes=62");
     check_logged_in(&ended, &[&asked, &stream]);
     // the server ends it by an error
-    let killed = [&turns[..], &[Server(&error("57P01", "terminated"))]].concat();
+    let terminated = error("57P01", "terminated");
+    let killed = [&turns[..], &[Server(&terminated)]].concat();
     check_logged_in(&killed, &[&asked, &format!("{stream} [truncated] [broken] [unended]")]);
     // one that is still running when the connection ends
     check_logged_in(&turns, &[&asked, &format!("{stream} [truncated] [broken] [unended]")]);

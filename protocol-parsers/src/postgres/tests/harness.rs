@@ -12,6 +12,7 @@ pub static POSTGRES: Subject = Subject::new(&crate::postgres::PROTOCOL, line);
 
 /// The command, the other columns by name, then what is remarkable.
 fn line(row: &dyn Row, exchange: &Exchange<'_>) -> String {
+    assert_eq!(row.table().name, "postgres_events");
     let columns: Vec<String> = lines::known(row, lines::readable).map(|(name, value)| format!("{name}={value}")).collect();
     let mut line = columns.join(" | ");
     if let Some((trace, span)) = exchange.trace_id.zip(exchange.span_id) {

@@ -10,6 +10,7 @@ use crate::conversation::{Subject, lines};
 pub static TLS: Subject = Subject::new(&crate::tls::PROTOCOL, line);
 
 fn line(row: &dyn Row, exchange: &Exchange<'_>) -> String {
+    assert_eq!(row.table().name, "tls_events");
     assert!(exchange.encrypted);
     lines::by_name(row, exchange)
 }
