@@ -9,7 +9,7 @@ use arrow_array::{RecordBatch, StringArray};
 use protocol_parsers::Settings;
 use schema::Table;
 
-use super::{Context, Tracker};
+use super::{Context, PolicyControl, Tracker};
 use crate::batch::Sink;
 use crate::kernel::Clock;
 
@@ -24,7 +24,7 @@ impl Sink for Kept {
 
 impl Kept {
     /// A tracker that knows no processes, and where its rows go.
-    pub fn tracker() -> (Tracker, Arc<Self>) {
+    pub fn tracker(policies: Option<Box<dyn PolicyControl>>) -> (Tracker, Arc<Self>) {
         let kept = Arc::new(Self::default());
         let context = Context {
             host: Arc::from(&b""[..]),
@@ -35,7 +35,13 @@ impl Kept {
             processes: None,
             ids: Arc::new(AtomicU64::new(1)),
         };
-        (Tracker::new(context, None), kept)
+        (Tracker::new(context, policies), kept)
+    }
+
+    /// The tables that got rows, and how many, batch by batch.
+    pub fn counts(&self) -> Vec<(&'static str, usize)> {
+        let batches = self.0.lock().expect("no writer panicked");
+        batches.iter().map(|(name, batch)| (*name, batch.num_rows())).collect()
     }
 
     /// The values of a name column, in the order of the rows.

@@ -23,7 +23,7 @@ struct Host {
 
 impl Host {
     fn begin() -> Self {
-        let (tracker, kept) = Kept::tracker();
+        let (tracker, kept) = Kept::tracker(None);
         Self { tracker, kept, now_ns: 1 }
     }
 

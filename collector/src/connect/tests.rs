@@ -22,7 +22,7 @@ struct Talk {
 
 impl Talk {
     fn begin() -> Self {
-        let (mut tracker, kept) = Kept::tracker();
+        let (mut tracker, kept) = Kept::tracker(None);
         tracker.event(Event::Opened(Opened {
             key: KEY,
             transport: Transport::Stream,

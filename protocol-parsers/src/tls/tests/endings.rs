@@ -5,7 +5,7 @@ use super::wire::*;
 use crate::{State, Wanted};
 
 const SELECTED12: &str = "sni=a.example | version=TLSv1.2 | alpn=h2 | cipher=TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256";
-const CERTIFIED: &str = "cert_subject=CN=www.example.org | cert_issuer=CN=Test Authority,O=Example\\\\, Inc,C=ES | \
+const CERTIFIED: &str = "cert_subject=CN=www.example.org | cert_issuer=CN=Test Authority,O=Example\\, Inc,C=ES | \
                          cert_not_after=1827178230000000000";
 const SELECTED13: &str = "sni=a.example | version=TLSv1.3 | cipher=TLS_AES_128_GCM_SHA256";
 
