@@ -1,4 +1,4 @@
-//! What the tests against a running earshot share: earshot itself, real servers and clients, and rows compared as multisets.
+//! What the tests against a running earshot share: earshot itself, real servers and clients, captures, and rows compared as multisets.
 //!
 //! Everything that a test starts has ports and folders of its own and ends with the test. Nothing is skipped: what is missing here
 //! fails the test and says how to install it. Knows no case.
@@ -7,6 +7,7 @@
 
 mod account;
 mod answer;
+mod captures;
 mod certificates;
 mod earshot;
 mod http;
@@ -15,12 +16,14 @@ mod mariadb;
 mod peers;
 mod postgres;
 mod processes;
+mod random;
 mod rows;
 mod servers;
 mod tools;
 
 pub use account::Account;
 pub use answer::{AnswerServer, Calls, Serving};
+pub use captures::captures;
 pub use certificates::Certificates;
 pub use earshot::{Earshot, binary, command};
 pub use http::{Answer, Connection, request};
@@ -29,6 +32,7 @@ pub use mariadb::Mariadb;
 pub use peers::{Exchange, Peer, PeerServer};
 pub use postgres::{Postgres, postgres_programs};
 pub use processes::{Ended, Process, finish, free_port, is_root, program, run, run_to_end, succeed, wait_until};
+pub use random::Random;
 pub use rows::{RowsDiffer, compare};
 pub use servers::{Dnsmasq, Nginx, PythonHttp, Redis, STATUSES};
 pub use tools::{built, go, java, node, python, tools_folder};

@@ -27,15 +27,20 @@ pub struct Mariadb {
 
 impl Mariadb {
     pub fn start() -> anyhow::Result<Self> {
-        Self::start_by(None)
+        Self::start_by(None, |server| server)
+    }
+
+    /// Runs the command that `placed` makes of the server's.
+    pub fn start_placed(placed: impl FnOnce(Command) -> Command) -> anyhow::Result<Self> {
+        Self::start_by(None, placed)
     }
 
     /// Takes TLS, too.
     pub fn start_tls(certificates: &Certificates) -> anyhow::Result<Self> {
-        Self::start_by(Some(certificates))
+        Self::start_by(Some(certificates), |server| server)
     }
 
-    fn start_by(certificates: Option<&Certificates>) -> anyhow::Result<Self> {
+    fn start_by(certificates: Option<&Certificates>, placed: impl FnOnce(Command) -> Command) -> anyhow::Result<Self> {
         let (folder, port) = (tempfile::tempdir()?, free_port()?);
         let data = folder.path().join("data");
         let mut install = Command::new(program("mariadb-install-db")?);
@@ -58,7 +63,7 @@ impl Mariadb {
             server.arg(format!("--ssl-cert={}", certificates.certificate()));
             server.arg(format!("--ssl-key={}", certificates.key()));
         }
-        let mut process = Process::start(&server, folder.path())?;
+        let mut process = Process::start(&placed(server), folder.path())?;
         // it listens when it has read the file
         process.wait_until(20, "its port", |_| std::net::TcpStream::connect(("127.0.0.1", port)).ok().map(|_| ()))?;
         Ok(Self { process, port, folder })

@@ -1,7 +1,7 @@
 //! Captures of real traffic through reassembly and parsers: exactly the expected rows, and no panic whatever is damaged.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
@@ -13,7 +13,7 @@ use collector::connect::Context;
 use collector::kernel::Clock;
 use collector::replay::{ReplayError, rows};
 use serde_json::{Map, Value, json};
-use tests::{compare, root};
+use tests::{Random, captures, compare, root};
 
 /// A protocol's folder of captures, its table, and how the expected rows call its columns.
 struct Protocol {
@@ -141,22 +141,6 @@ fn replayed_as(path: &Path, redact: bool) -> (Result<(), ReplayError>, BTreeMap<
     (done, tables)
 }
 
-fn captures() -> anyhow::Result<Vec<PathBuf>> {
-    let mut found = vec![];
-    for folder in std::fs::read_dir(root().join("tests/captures"))? {
-        let folder = folder?.path();
-        if folder.is_dir() {
-            for file in std::fs::read_dir(&folder)? {
-                found.push(file?.path());
-            }
-        }
-    }
-    found.retain(|path| path.extension().is_some_and(|e| e == "pcap" || e == "pcapng"));
-    anyhow::ensure!(!found.is_empty(), "no captures");
-    found.sort();
-    Ok(found)
-}
-
 fn value(column: &dyn Array, row: usize) -> Value {
     if column.is_null(row) {
         return Value::Null;
@@ -240,18 +224,6 @@ fn every_traffic_table_is_looked_at() {
     }
 }
 
-/// xorshift64: the same damage in every run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % limit.max(1) as u64) as usize
-    }
-}
-
 #[test]
 fn damage_ends_in_a_message_or_in_rows() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
@@ -259,7 +231,7 @@ fn damage_ends_in_a_message_or_in_rows() -> anyhow::Result<()> {
     for capture in captures()? {
         let whole = std::fs::read(&capture)?;
         for seed in 1..=COPIES {
-            let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            let mut random = Random::new(seed);
             let mut bytes = whole.clone();
             if seed % 3 == 0 {
                 bytes.truncate(random.below(whole.len()));

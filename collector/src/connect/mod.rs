@@ -5,6 +5,8 @@
 mod connection;
 mod context;
 pub mod event;
+#[cfg(test)]
+mod kept;
 mod known;
 mod names;
 mod order;

@@ -78,7 +78,11 @@ impl EndNames {
 
 #[cfg(test)]
 mod tests {
+    use protocol_parsers::{Moment, Transport};
+
     use super::*;
+    use crate::connect::kept::Kept;
+    use crate::connect::{Consumer, Data, Direction, Endpoint, Event, Opened, Role};
 
     fn address(n: u32) -> IpAddr {
         IpAddr::from(n.to_be_bytes())
@@ -114,5 +118,54 @@ mod tests {
         }
         assert!(names.of(address(3 * NAMES_MAX as u32 - 1)).is_some());
         assert!(names.of(address(0)).is_none());
+    }
+
+    /// A question for the address of `name` (RFC 1035 section 4), or its answer.
+    fn message(name: &[u8], answer: Option<[u8; 4]>) -> Vec<u8> {
+        let mut out = vec![0, 7, if answer.is_some() { 0x81 } else { 1 }, 0, 0, 1, 0, answer.is_some() as u8, 0, 0, 0, 0];
+        for label in name.split(|c| *c == b'.') {
+            out.push(label.len() as u8);
+            out.extend_from_slice(label);
+        }
+        out.extend_from_slice(&[0, 0, 1, 0, 1]);
+        if let Some(address) = answer {
+            out.extend_from_slice(&[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4]);
+            out.extend_from_slice(&address);
+        }
+        out
+    }
+
+    #[test]
+    fn rows_name_the_other_end_as_it_was_looked_up() {
+        let (mut tracker, kept) = Kept::tracker(None);
+        let at = |mono_ns| Moment { mono_ns, thread_id: 0 };
+        let mut open = |key, transport, role, remote: &str| {
+            tracker.event(Event::Opened(Opened {
+                key,
+                transport,
+                local: Endpoint::Inet("10.0.0.1:4000".parse().expect("an address")),
+                remote: Endpoint::Inet(remote.parse().expect("an address")),
+                role: Some(role),
+                from_start: true,
+                at_ns: 1,
+                host: None,
+            }));
+        };
+        open(1, Transport::Datagram, Role::Client, "10.0.0.53:53");
+        open(2, Transport::Stream, Role::Server, "10.0.0.9:4001");
+        let (question, answer) = (message(b"shop.example", None), message(b"shop.example", Some([10, 0, 0, 9])));
+        let said: [(u64, Direction, &[u8]); 4] = [
+            (1, Direction::Sent, &question),
+            (1, Direction::Received, &answer),
+            (2, Direction::Received, b"GET / HTTP/1.1\r\n\r\n"),
+            (2, Direction::Sent, b"HTTP/1.1 204 No Content\r\n\r\n"),
+        ];
+        for (n, (key, direction, bytes)) in said.into_iter().enumerate() {
+            let (len, at) = (bytes.len() as u64, at(10 + n as u64));
+            tracker.event(Event::Data(Data { key, direction, offset: 0, len, bytes, at, pid: 0, remote: None }));
+        }
+        tracker.finish_all();
+        assert_eq!(kept.names("dns_events", "remote_name"), [None]);
+        assert_eq!(kept.known_names("http_events", "remote_name"), ["shop.example"]);
     }
 }

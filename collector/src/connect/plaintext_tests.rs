@@ -1,17 +1,11 @@
 //! Plaintext finds its connection, or is told to be lost: events in, what the tables say of it out.
 
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Int32Type, Int64Type};
-use arrow_array::{RecordBatch, StringArray};
-use protocol_parsers::{Moment, Settings, Transport};
-use schema::Table;
+use protocol_parsers::{Moment, Transport};
 
-use super::{Closed, Consumer, Context, Data, Direction, Endpoint, Event, Evidence, HostSocket, Opened, Plain, Role, Tracker};
-use crate::batch::Sink;
-use crate::kernel::Clock;
+use super::kept::Kept;
+use super::{Closed, Consumer, Data, Direction, Endpoint, Event, Evidence, HostSocket, Opened, Plain, Role, Tracker};
 
 const SERVER: u64 = 7;
 const CLIENT: u64 = 8;
@@ -21,36 +15,6 @@ const RESPONSE: &[u8] = b"HTTP/1.1 204 No Content\r\n\r\n";
 /// Longer than plaintext waits for its connection.
 const LONG_NS: u64 = 6_000_000_000;
 
-#[derive(Default)]
-struct Kept(Mutex<Vec<(&'static str, RecordBatch)>>);
-
-impl Sink for Kept {
-    fn rows(&self, table: &'static Table, batch: RecordBatch) {
-        self.0.lock().expect("no writer panicked").push((table.name, batch));
-    }
-}
-
-impl Kept {
-    fn names(&self, table: &str, column: &str) -> Vec<String> {
-        let batches = self.0.lock().expect("no writer panicked");
-        let mut names = vec![];
-        for (_, batch) in batches.iter().filter(|(name, _)| *name == table) {
-            let column = batch.column_by_name(column).expect(column).as_dictionary::<Int32Type>();
-            let values = column.downcast_dict::<StringArray>().expect("names");
-            names.extend(values.into_iter().flatten().map(str::to_owned));
-        }
-        names
-    }
-
-    fn numbers(&self, table: &str, column: &str) -> Vec<i64> {
-        let batches = self.0.lock().expect("no writer panicked");
-        let of_table = batches.iter().filter(|(name, _)| *name == table);
-        of_table
-            .flat_map(|(_, batch)| batch.column_by_name(column).expect(column).as_primitive::<Int64Type>().iter().flatten())
-            .collect()
-    }
-}
-
 struct Host {
     tracker: Tracker,
     kept: Arc<Kept>,
@@ -59,18 +23,8 @@ struct Host {
 
 impl Host {
     fn begin() -> Self {
-        let kept = Arc::new(Kept::default());
-        let context = Context {
-            host: Arc::from(&b""[..]),
-            clock: Clock::UNIX,
-            settings: Settings::default(),
-            redact: false,
-            sink: kept.clone(),
-            processes: None,
-            names: Arc::default(),
-            ids: Arc::new(AtomicU64::new(1)),
-        };
-        Self { tracker: Tracker::new(context, None), kept, now_ns: 1 }
+        let (tracker, kept) = Kept::tracker(None);
+        Self { tracker, kept, now_ns: 1 }
     }
 
     /// One end of the only connection.
@@ -117,9 +71,9 @@ fn plaintext_waits_for_its_connection() {
     host.say(0, SESSION, Direction::Received, 0, REQUEST);
     host.say(SERVER, SESSION, Direction::Sent, 0, RESPONSE);
     let kept = host.end(&[SERVER]);
-    assert_eq!(kept.names("http_events", "req_method"), ["GET"]);
-    assert_eq!(kept.names("http_events", "confidence"), ["certain"]);
-    assert!(kept.names("lost_events", "reason").is_empty());
+    assert_eq!(kept.known_names("http_events", "req_method"), ["GET"]);
+    assert_eq!(kept.known_names("http_events", "confidence"), ["certain"]);
+    assert!(kept.known_names("lost_events", "reason").is_empty());
 }
 
 #[test]
@@ -129,8 +83,8 @@ fn what_finds_no_connection_in_time_is_lost_and_told() {
     host.say(0, SESSION, Direction::Received, 0, REQUEST);
     host.tracker.tick(host.now_ns + LONG_NS);
     let kept = host.end(&[SERVER]);
-    assert!(kept.names("http_events", "req_method").is_empty());
-    assert_eq!(kept.names("lost_events", "reason"), ["no_connection_evidence"]);
+    assert!(kept.known_names("http_events", "req_method").is_empty());
+    assert_eq!(kept.known_names("lost_events", "reason"), ["no_connection_evidence"]);
     assert_eq!(kept.numbers("lost_events", "bytes"), [REQUEST.len() as i64]);
 }
 
@@ -139,7 +93,7 @@ fn a_connection_that_nobody_knows_is_a_loss() {
     let mut host = Host::begin();
     host.say(SERVER, SESSION, Direction::Received, 0, REQUEST);
     let kept = host.end(&[]);
-    assert_eq!(kept.names("lost_events", "reason"), ["connection_unknown"]);
+    assert_eq!(kept.known_names("lost_events", "reason"), ["connection_unknown"]);
 }
 
 #[test]
@@ -152,8 +106,8 @@ fn of_two_ends_the_servers_rows_are_told() {
     host.say(SERVER, SESSION, Direction::Sent, 0, RESPONSE);
     host.say(CLIENT, SESSION + 1, Direction::Received, 0, RESPONSE);
     let kept = host.end(&[CLIENT, SERVER]);
-    assert_eq!(kept.names("http_events", "req_method"), ["GET"]);
-    assert_eq!(kept.names("http_events", "role"), ["server"]);
+    assert_eq!(kept.known_names("http_events", "req_method"), ["GET"]);
+    assert_eq!(kept.known_names("http_events", "role"), ["server"]);
 }
 
 #[test]
@@ -166,7 +120,7 @@ fn a_client_whose_server_stays_unseen_is_told() {
     host.tracker.tick(host.now_ns + LONG_NS);
     let kept = host.end(&[CLIENT, SERVER]);
     // by whichever end it is known, the row is the server's
-    assert_eq!(kept.names("http_events", "req_method"), ["GET"]);
+    assert_eq!(kept.known_names("http_events", "req_method"), ["GET"]);
 }
 
 #[test]
@@ -178,6 +132,6 @@ fn a_session_whose_object_moves_goes_on() {
         host.say(SERVER, session, Direction::Sent, 0, RESPONSE);
     }
     let kept = host.end(&[SERVER]);
-    assert_eq!(kept.names("http_events", "req_method"), ["GET", "GET"]);
-    assert!(kept.names("lost_events", "reason").is_empty());
+    assert_eq!(kept.known_names("http_events", "req_method"), ["GET", "GET"]);
+    assert!(kept.known_names("lost_events", "reason").is_empty());
 }

@@ -1,28 +1,14 @@
 //! What the source is told to copy of an encrypted connection, and how it is found behind plain words: events in, policies and
 //! tables out.
 
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
-use arrow_array::RecordBatch;
-use protocol_parsers::{Moment, Settings, Transport, Wanted};
-use schema::Table;
+use protocol_parsers::{Moment, Transport, Wanted};
 
-use super::{Consumer, Context, Data, Direction, Endpoint, Event, Opened, PolicyControl, Role, Tracker};
-use crate::batch::Sink;
-use crate::kernel::Clock;
+use super::kept::Kept;
+use super::{Consumer, Data, Direction, Endpoint, Event, Opened, PolicyControl, Role};
 
 const KEY: u64 = 7;
-
-/// Names of the tables that got rows, and how many.
-#[derive(Default)]
-struct Kept(Mutex<Vec<(&'static str, usize)>>);
-
-impl Sink for Kept {
-    fn rows(&self, table: &'static Table, batch: RecordBatch) {
-        self.0.lock().expect("no writer panicked").push((table.name, batch.num_rows()));
-    }
-}
 
 #[derive(Clone, Default)]
 struct Policies(Arc<Mutex<Vec<Wanted>>>);
@@ -39,18 +25,8 @@ impl PolicyControl for Policies {
 
 /// What a client (true) and its server say; the tables that get rows of it, and the policies that were set.
 fn tell(said: &[(bool, &[u8])]) -> (Vec<(&'static str, usize)>, Vec<Wanted>) {
-    let (kept, policies) = (Arc::new(Kept::default()), Policies::default());
-    let context = Context {
-        host: Arc::from(&b""[..]),
-        clock: Clock::UNIX,
-        settings: Settings::default(),
-        redact: false,
-        sink: kept.clone(),
-        processes: None,
-        names: Arc::default(),
-        ids: Arc::new(AtomicU64::new(1)),
-    };
-    let mut tracker = Tracker::new(context, Some(Box::new(policies.clone())));
+    let policies = Policies::default();
+    let (mut tracker, kept) = Kept::tracker(Some(Box::new(policies.clone())));
     tracker.event(Event::Opened(Opened {
         key: KEY,
         transport: Transport::Stream,
@@ -70,9 +46,9 @@ fn tell(said: &[(bool, &[u8])]) -> (Vec<(&'static str, usize)>, Vec<Wanted>) {
         *offset += len;
     }
     tracker.finish_all();
-    let (tables, policies) = (kept.0.lock().expect("a sink"), policies.0.lock().expect("policies"));
-    let traffic = tables.iter().filter(|(name, _)| name.ends_with("_events") && *name != "lost_events");
-    (traffic.copied().collect(), policies.clone())
+    let policies = policies.0.lock().expect("policies").clone();
+    let traffic = kept.counts().into_iter().filter(|(name, _)| name.ends_with("_events") && *name != "lost_events");
+    (traffic.collect(), policies)
 }
 
 fn record(kind: u8, payload: &[u8]) -> Vec<u8> {

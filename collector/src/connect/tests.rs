@@ -1,44 +1,15 @@
 //! A wrong guess is corrected: events in, what the tables say of it out.
 
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::Int32Type;
-use arrow_array::{RecordBatch, StringArray};
-use protocol_parsers::{Moment, Settings, Transport};
-use schema::Table;
+use protocol_parsers::{Moment, Transport};
 
-use super::{Closed, Consumer, Context, Data, Direction, Endpoint, Event, Opened, Tracker};
-use crate::batch::Sink;
-use crate::kernel::Clock;
+use super::kept::Kept;
+use super::{Closed, Consumer, Data, Direction, Endpoint, Event, Opened, Tracker};
 
 const KEY: u64 = 7;
 /// Exchanges that follow the misleading beginning.
 const EXCHANGES: usize = 6000;
-
-#[derive(Default)]
-struct Kept(Mutex<Vec<(&'static str, RecordBatch)>>);
-
-impl Sink for Kept {
-    fn rows(&self, table: &'static Table, batch: RecordBatch) {
-        self.0.lock().expect("no writer panicked").push((table.name, batch));
-    }
-}
-
-impl Kept {
-    /// The values of a name column, in the order of the rows.
-    fn names(&self, table: &str, column: &str) -> Vec<Option<String>> {
-        let batches = self.0.lock().expect("no writer panicked");
-        let mut names = vec![];
-        for (_, batch) in batches.iter().filter(|(name, _)| *name == table) {
-            let column = batch.column_by_name(column).expect(column).as_dictionary::<Int32Type>();
-            let values = column.downcast_dict::<StringArray>().expect("names");
-            names.extend(values.into_iter().map(|name| name.map(str::to_owned)));
-        }
-        names
-    }
-}
 
 /// One connection, of which nobody saw who opened it.
 struct Talk {
@@ -51,18 +22,7 @@ struct Talk {
 
 impl Talk {
     fn begin() -> Self {
-        let kept = Arc::new(Kept::default());
-        let context = Context {
-            host: Arc::from(&b""[..]),
-            clock: Clock::UNIX,
-            settings: Settings::default(),
-            redact: false,
-            sink: kept.clone(),
-            processes: None,
-            names: Arc::default(),
-            ids: Arc::new(AtomicU64::new(1)),
-        };
-        let mut tracker = Tracker::new(context, None);
+        let (mut tracker, kept) = Kept::tracker(None);
         tracker.event(Event::Opened(Opened {
             key: KEY,
             transport: Transport::Stream,

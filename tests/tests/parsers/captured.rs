@@ -1,31 +1,13 @@
 //! The conversations of a capture file.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context as _;
 use collector::connect::{Consumer, Direction, Event};
 use collector::replay::replay;
-use tests::root;
 
 use super::looks::{Piece, Talk};
-
-/// Every capture of a folder of `tests/captures`.
-pub fn captures() -> anyhow::Result<Vec<PathBuf>> {
-    let mut found = vec![];
-    for folder in std::fs::read_dir(root().join("tests/captures"))? {
-        let folder = folder?.path();
-        if folder.is_dir() {
-            for file in std::fs::read_dir(&folder)? {
-                found.push(file?.path());
-            }
-        }
-    }
-    found.retain(|path| path.extension().is_some_and(|e| e == "pcap" || e == "pcapng"));
-    anyhow::ensure!(!found.is_empty(), "no captures");
-    found.sort();
-    Ok(found)
-}
 
 /// A file's conversations; a hole ends one, and another begins behind it.
 pub fn talks(path: &Path) -> anyhow::Result<Vec<Talk>> {

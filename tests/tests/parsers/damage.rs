@@ -3,10 +3,10 @@
 
 use protocol_parsers::{Exchange, Flow, Moment, Output, PROTOCOLS, Parser, Protocol, Segment, Settings, Skipped};
 use schema::Row;
+use tests::{Random, captures};
 
-use super::captured::{captures, talks};
+use super::captured::talks;
 use super::looks::Talk;
-use super::random::Random;
 
 /// Damaged copies of each conversation, for each parser.
 const COPIES: u64 = 6;

@@ -5,10 +5,9 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context as _;
-use tests::root;
+use tests::{Random, captures, root};
 
 use super::looks::{Talk, VIEWS, View, looks};
-use super::random::Random;
 use super::{captured, generated, page};
 
 const SEED: u64 = 1;
@@ -71,7 +70,7 @@ fn kinds() -> anyhow::Result<Vec<Kind>> {
     let mut kinds: Vec<Kind> = vec![];
     let mut random = Random::new(SEED);
     let folder = root().join("tests/captures").canonicalize()?;
-    for path in captured::captures()? {
+    for path in captures()? {
         let path = path.canonicalize()?;
         let name = path.strip_prefix(&folder)?.to_string_lossy().into_owned();
         let (_, called, right) =

@@ -1,9 +1,9 @@
 //! Conversations of which no capture is at hand, written by a seeded random number.
 
 use protocol_parsers::Transport;
+use tests::Random;
 
 use super::looks::{Piece, Talk};
-use super::random::Random;
 
 /// Conversations of one kind.
 const TALKS: usize = 120;

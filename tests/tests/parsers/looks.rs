@@ -4,8 +4,7 @@
 //! one piece after the other, and the first answer counts, as it does for a connection of this host.
 
 use protocol_parsers::{Confidence, Transport, detect};
-
-use super::random::Random;
+use tests::Random;
 
 /// What one end said at once; what follows a hole is another conversation.
 #[derive(Clone, Debug)]

@@ -6,4 +6,3 @@ mod detection;
 mod generated;
 mod looks;
 mod page;
-mod random;

@@ -6,7 +6,7 @@ use crate::{Skipped, Wanted};
 
 #[test]
 fn data_alone_gives_no_row() {
-    let mut fed = Fed::new(false);
+    let mut fed = talk(false);
     fed.whole(&[Client(&data(100)), Server(&data(3000)), Server(&data(16_000))]);
     assert_eq!(fed.parser.wanted(), Wanted::Full);
     fed.whole(&[Server(&[data(16_000), data(100)].concat())]);
@@ -28,14 +28,14 @@ fn joined_inside_a_record() {
         ],
         &[&ROW13.replace("certain", "likely")],
     );
-    assert_eq!(rows.skipped(Skipped::JoinedMidMessage), 6);
+    assert_eq!(rows.skipped(Skipped::JoinedMidMessage).1, 6);
 }
 
 #[test]
 fn joined_between_the_hellos() {
     let rows = check_joined(
         &[Server(&selects13(AES_128_GCM)), Server(&data(100)), Client(&finished13())],
-        &["version=TLSv1.3 | cipher=TLS_AES_128_GCM_SHA256 | handshake=done | resumed=false likely"],
+        &["version=TLSv1.3 | cipher=TLS_AES_128_GCM_SHA256 | handshake=done | resumed=false [unended] likely"],
     );
     assert_eq!(rows.sizes, [(None, Some((selects13(AES_128_GCM).len() + data(100).len()) as u64))]);
     // after them nothing of the handshake can be told
@@ -66,14 +66,14 @@ fn a_hole_inside_a_message_hides_what_it_says() {
 fn a_hole_over_records_hides_the_end() {
     let hello = client_hello("a.example");
     let rows = check(&[Client(&hello), ServerUnseen(4000)], &["sni=a.example [broken] [unended] guessed"]);
-    assert_eq!(rows.skipped(Skipped::Gap), 4000);
+    assert_eq!(rows.skipped(Skipped::Gap).1, 4000);
     assert_eq!(rows.sizes, [(Some(hello.len() as u64), None)]);
     // data of both ends shows that it had one
     let turns = [Client(&hello), ServerUnseen(4000), Client(&finished13()), Server(&data(60))];
     let whole = rows_of(&turns);
     assert_eq!(whole.lines, ["sni=a.example | handshake=done guessed"]);
     let turns = [ClientUnseen(300), Server(&selects13(AES_128_GCM)), Client(&finished13()), Server(&data(60))];
-    let line = "version=TLSv1.3 | cipher=TLS_AES_128_GCM_SHA256 | handshake=done | resumed=false [gap] guessed";
+    let line = "version=TLSv1.3 | cipher=TLS_AES_128_GCM_SHA256 | handshake=done | resumed=false [gap] [unended] guessed";
     assert_eq!(rows_of(&turns).lines, [line]);
     // a retry that was not seen
     let turns = [Client(&hello), ServerUnseen(150), Client(&hello), Server(&selects13(AES_128_GCM)), Client(&finished13())];

@@ -14,6 +14,7 @@ const EVERY: [Need; 2] = [("timeout", "coreutils"), ("setpriv", "util-linux")];
 const LOADS: [Need; 1] = [("taskset", "util-linux")];
 const REDIS: [Need; 2] = [("redis-server", "redis-server"), ("redis-benchmark", "redis-tools")];
 const HTTP: [Need; 2] = [("nginx", "nginx"), ("wrk", "wrk")];
+const MYSQL: [Need; 2] = [("mariadbd", "mariadb-server"), ("mysqlslap", "mariadb-client")];
 const REPLAY: [Need; 1] = [("tshark", "tshark")];
 
 pub fn check(place: &Place, wanted: &Wanted) -> anyhow::Result<()> {
@@ -32,6 +33,7 @@ pub fn check(place: &Place, wanted: &Wanted) -> anyhow::Result<()> {
             match kind {
                 Kind::Redis => needs.extend(REDIS),
                 Kind::Http => needs.extend(HTTP),
+                Kind::Mysql => needs.extend(MYSQL),
                 Kind::HttpPaced => needs.push(HTTP[0]),
                 Kind::Postgres => postgres = true,
             }
@@ -51,7 +53,7 @@ pub fn check(place: &Place, wanted: &Wanted) -> anyhow::Result<()> {
 /// The loads that a benchmark puts on servers.
 pub fn loads(wanted: &Wanted, name: Name) -> Vec<Kind> {
     let all: &[Kind] = match name {
-        Name::Overhead => &[Kind::Redis, Kind::Http, Kind::Postgres, Kind::HttpPaced],
+        Name::Overhead => &[Kind::Redis, Kind::Http, Kind::Postgres, Kind::Mysql, Kind::HttpPaced],
         Name::Memory => &[Kind::Redis, Kind::Http],
         Name::Parsers | Name::Ingest | Name::Replay => &[],
     };

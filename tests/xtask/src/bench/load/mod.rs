@@ -4,6 +4,7 @@
 
 mod http;
 mod http_paced;
+mod mysql;
 mod paced_client;
 pub mod postgres;
 mod redis;
@@ -23,6 +24,8 @@ pub enum Kind {
     Http,
     /// pgbench select, simple queries
     Postgres,
+    /// mysqlslap select
+    Mysql,
     /// The same page at 8,000 requests a second
     HttpPaced,
 }
@@ -53,6 +56,7 @@ pub fn start(kind: Kind, placement: &Placement) -> anyhow::Result<Box<dyn Load +
         Kind::Redis => Box::new(redis::Redis::start(placement)?),
         Kind::Http => Box::new(http::Http::start(placement)?),
         Kind::Postgres => Box::new(postgres::Postgres::start(placement)?),
+        Kind::Mysql => Box::new(mysql::Mysql::start(placement)?),
         Kind::HttpPaced => Box::new(http_paced::HttpPaced::start(placement)?),
     })
 }
