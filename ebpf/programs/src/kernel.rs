@@ -40,6 +40,7 @@ offsets!(
 );
 // struct task_struct and what hangs off it
 offsets!(TASK_PID, TASK_TGID, TASK_PARENT, TASK_START_BOOTTIME, TASK_EXIT_CODE, TASK_SIGNAL, SIGNAL_LIVE, TASK_MM, TASK_COMM);
+offsets!(TASK_FSBASE);
 offsets!(MM_ARG_START, MM_ARG_END, BPRM_FILENAME);
 
 /// earshot's own process, whose traffic is left out.
