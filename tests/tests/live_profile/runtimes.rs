@@ -5,7 +5,7 @@ use std::process::Command;
 use tests::program;
 
 use crate::programs::{Workshop, run_together, source, text};
-use crate::stacks::{earshot, most, of, shares};
+use crate::stacks::{earshot, most, of, settle, shares};
 
 const SECONDS: &str = "3";
 
@@ -26,6 +26,7 @@ fn what_a_runtime_tells_of_its_functions_is_shown_and_the_rest_is_marked() -> an
     }
     let earshot = earshot()?;
     let ran = run_together(&mut commands)?;
+    settle(&earshot)?;
     let [node, java, python] = [0, 1, 2].map(|at| of(&earshot, &ran[at]));
     let _ = std::fs::remove_file(format!("/tmp/perf-{}.map", ran[0].pid()?));
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::programs::{Workshop, run, run_together};
-use crate::stacks::{amounts_to_at_most, count, earshot, most, of, shares, taken};
+use crate::stacks::{amounts_to_at_most, count, earshot, most, of, settle, shares, taken};
 
 /// As the program has it.
 const DEPTH: usize = 250;
@@ -31,6 +31,7 @@ fn deep_interrupted_and_threaded_stacks_are_whole() -> anyhow::Result<()> {
     ];
     let earshot = earshot()?;
     let ran = run_together(&mut commands)?;
+    settle(&earshot)?;
 
     let deep = of(&earshot, &ran[0])?;
     let chain = [&["main"][..], &["down"; DEPTH], &["burn"]].concat();
@@ -61,7 +62,8 @@ fn processes_that_hardly_live_are_seen_whole() -> anyhow::Result<()> {
     let mut storm = shape(&shop, "storm", &["storm", PROCESSES, PROCESS_MS])?;
     let earshot = earshot()?;
     let cpu_ns = run(&mut storm)?.cpu_ns()?;
-    let stacks = taken(&earshot, "s.process_name = 'storm'", "on_cpu", cpu_ns)?;
+    settle(&earshot)?;
+    let stacks = taken(&earshot, "s.process_name = 'storm'", "on_cpu")?;
     amounts_to_at_most(&earshot, &stacks, cpu_ns, 0.2)?;
     // the rest is the kernel's work to start and end them
     let burnt: Vec<_> = stacks.iter().filter(|s| s.find(&["burn"]).is_some()).cloned().collect();

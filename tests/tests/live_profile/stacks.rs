@@ -12,12 +12,14 @@ const HZ: &str = "99";
 const PERIOD_NS: i64 = 1_000_000_000 / 99;
 /// A share may be so many standard deviations off: chance alone does that once in 15,000 times.
 const SIGMAS: f64 = 4.0;
+/// Of the CPU time that a program counts itself: where a machine is shared, time without ticks is in it.
+const CPU_OFF_MAX: f64 = 0.2;
 /// The part that is the first branch's.
 const SHARE: f64 = 0.7;
-/// Samples must be visible within 10 s.
-const VISIBLE_SECONDS: u64 = 10;
+/// Samples must be visible within 10 s; on a busy machine the test's own look comes late.
+const VISIBLE_SECONDS: u64 = 20;
 /// Time for samples too many to show up.
-const SURPLUS: Duration = Duration::from_millis(1500);
+const SURPLUS: Duration = Duration::from_millis(500);
 /// Stacks that a message shows.
 const SHOWN: usize = 4;
 
@@ -54,14 +56,19 @@ fn is(frame: &str, name: &str) -> bool {
     frame.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(['(', ' ']))
 }
 
-/// The samples that a condition over `stack_samples s` finds, once they make up nine tenths of a time.
-pub fn taken(earshot: &Earshot, condition: &str, kind: &str, enough_ns: i64) -> anyhow::Result<Vec<Stack>> {
-    let whose = format!("FROM stack_samples s WHERE s.kind = '{kind}' AND {condition}");
-    let _ = wait_until(VISIBLE_SECONDS, "samples", || {
-        let sum = earshot.number(&format!("SELECT coalesce(sum(s.value), 0) AS n {whose}"));
-        sum.is_ok_and(|sum| sum >= enough_ns / 10 * 9).then_some(())
-    });
+/// Waits until all is visible that was sampled till now: samples come in order.
+pub fn settle(earshot: &Earshot) -> anyhow::Result<()> {
+    let now = earshot.value("SELECT now() AS now")?;
+    let now = now.as_str().unwrap_or_default();
+    let later = format!("SELECT count(*) AS n FROM stack_samples WHERE time > '{now}'");
+    wait_until(VISIBLE_SECONDS, "a later sample", || earshot.number(&later).is_ok_and(|n| n > 0).then_some(()))?;
     std::thread::sleep(SURPLUS);
+    Ok(())
+}
+
+/// The samples that a condition over `stack_samples s` finds.
+pub fn taken(earshot: &Earshot, condition: &str, kind: &str) -> anyhow::Result<Vec<Stack>> {
+    let whose = format!("FROM stack_samples s WHERE s.kind = '{kind}' AND {condition}");
     let rows = earshot.rows(&format!(
         "SELECT t.frames AS frames, s.thread_name AS thread, s.samples AS samples, s.value AS value
          FROM (SELECT s.stack_id, s.thread_name, count(*) AS samples, sum(s.value) AS value {whose}
@@ -86,8 +93,8 @@ fn stack(row: &Value) -> anyhow::Result<Stack> {
 /// The samples of a program that has ended: together its CPU time, but for those that are told as lost, on a machine that is busy.
 pub fn of(earshot: &Earshot, ran: &Ran) -> anyhow::Result<Vec<Stack>> {
     let cpu_ns = ran.cpu_ns()?;
-    let stacks = taken(earshot, &format!("s.pid = {}", ran.pid()?), "on_cpu", cpu_ns)?;
-    amounts_to_at_most(earshot, &stacks, cpu_ns, 0.1)?;
+    let stacks = taken(earshot, &format!("s.pid = {}", ran.pid()?), "on_cpu")?;
+    amounts_to_at_most(earshot, &stacks, cpu_ns, CPU_OFF_MAX)?;
     Ok(stacks)
 }
 

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::programs::{Workshop, run_together};
-use crate::stacks::{amounts_to, earshot, shown, taken};
+use crate::stacks::{amounts_to, earshot, settle, shown, taken};
 
 const TIMES: &str = "40";
 const MS: &str = "75";
@@ -22,9 +22,10 @@ fn waits_are_as_long_as_the_threads_say() -> anyhow::Result<()> {
     });
     let earshot = earshot()?;
     let ran = run_together(&mut commands)?;
+    settle(&earshot)?;
     for ((how, function), ran) in cases.iter().zip(&ran) {
         let waited = ran.number("waited")?;
-        let stacks = taken(&earshot, &format!("s.thread_id = {}", ran.number("thread")?), "off_cpu", waited)?;
+        let stacks = taken(&earshot, &format!("s.thread_id = {}", ran.number("thread")?), "off_cpu")?;
         let (within, others): (Vec<_>, Vec<_>) = stacks.into_iter().partition(|s| s.find(&[*function]).is_some());
         amounts_to(&within, waited, OFF_MAX).map_err(|e| e.context(format!("{how}; others: {}", shown(&others))))?;
         let rootless = within.iter().find(|s| s.find(&["waiter", *function]).is_none());
