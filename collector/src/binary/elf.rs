@@ -8,8 +8,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 
 use object::elf::{
-    EM_X86_64, ET_DYN, ET_EXEC, FileHeader64, NT_GNU_BUILD_ID, NoteType, PF_X, PT_LOAD, ProgramHeader64, SHT_NOTE, SHT_SYMTAB,
-    SectionHeader64, SectionType,
+    EM_X86_64, ET_DYN, ET_EXEC, FileHeader64, NT_GNU_BUILD_ID, NoteType, PF_X, PT_LOAD, ProgramHeader64, SHF_COMPRESSED,
+    SHT_NOTE, SHT_SYMTAB, SectionHeader64, SectionType,
 };
 use object::{LittleEndian, pod};
 
@@ -36,6 +36,8 @@ pub struct Section {
     pub offset: u64,
     pub size: u64,
     pub link: usize,
+    /// Its bytes are not what it stands for.
+    pub compressed: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -107,6 +109,7 @@ impl<'a> Elf<'a> {
             offset: h.sh_offset.get(LE),
             size: h.sh_size.get(LE),
             link: h.sh_link.get(LE) as usize,
+            compressed: h.sh_flags.get(LE).contains(SHF_COMPRESSED),
         };
         // one that lies stays in its place, empty: others are named by number
         let checked = |s: Section| if s.possible() { s } else { Section { offset: 0, size: 0, address: 0, ..s } };

@@ -9,7 +9,7 @@ use std::time::Duration;
 use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray, RingBuf};
 use aya::programs::{BtfTracePoint, Iter};
 use aya::{Btf as AyaBtf, Ebpf, EbpfLoader, Pod};
-use ebpf_abi::{Counters, ListenKey, Policy, RINGS_MAX, hook};
+use ebpf_abi::{Counters, ListenKey, Policy, Python, RINGS_MAX, hook};
 
 use super::uprobes::{Probe, ProbeId, Uprobes};
 use super::{btf::Btf, offsets, privileges, samples};
@@ -115,6 +115,27 @@ impl Policies {
         let _ = self.by_connection.remove(&connection);
     }
 }
+
+/// Processes that run Python code, as the kernel program knows them.
+pub struct Pythons(HashMap<MapData, u32, PodPython>);
+
+impl Pythons {
+    /// False when the table is full.
+    pub fn set(&mut self, pid: u32, python: &Python) -> bool {
+        self.0.insert(pid, PodPython(*python), 0).is_ok()
+    }
+
+    pub fn forget(&mut self, pid: u32) {
+        // it may be gone already
+        let _ = self.0.remove(&pid);
+    }
+}
+
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct PodPython(Python);
+// SAFETY: integers only.
+unsafe impl Pod for PodPython {}
 
 #[derive(Clone, Copy)]
 #[repr(transparent)]
@@ -241,6 +262,11 @@ impl Capture {
     /// The ring buffer of samples; it can be taken once.
     pub fn take_samples(&mut self) -> Option<Ring> {
         RingBuf::try_from(self.ebpf.take_map("RING_SAMPLES")?).ok().map(Ring)
+    }
+
+    /// What is known of processes that run Python code; it can be taken once.
+    pub fn take_pythons(&mut self) -> Option<Pythons> {
+        HashMap::try_from(self.ebpf.take_map("PYTHONS")?).ok().map(Pythons)
     }
 
     /// The policies; they can be taken once.

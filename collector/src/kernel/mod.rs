@@ -15,10 +15,10 @@ mod record;
 mod samples;
 mod uprobes;
 
-pub use capture::{Capture, Policies, ProbeState, Ring, StartError};
+pub use capture::{Capture, Policies, ProbeState, Pythons, Ring, StartError};
 pub use clock::{Clock, boottime_minus_monotonic_ns, monotonic_ns};
 pub use mappings::{Mapped, Mappings};
 pub use privileges::{can_read_kernel, missing_privileges, raise_limits, release_memory};
-pub use record::{Record, Sample, decode, decode_sample};
+pub use record::{PythonFrames, Record, Sample, decode, decode_python, decode_sample};
 pub use samples::{PROFILE_HZ_MAX, period_ns};
 pub use uprobes::{Probe, ProbeId, Run};

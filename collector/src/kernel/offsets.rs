@@ -35,6 +35,7 @@ const OFFSETS: &[(&str, &str, &str)] = &[
     ("SIGNAL_LIVE", "signal_struct", "live.counter"),
     ("TASK_MM", "task_struct", "mm"),
     ("TASK_COMM", "task_struct", "comm"),
+    ("TASK_FSBASE", "task_struct", "thread.fsbase"),
     ("MM_ARG_START", "mm_struct", "arg_start"),
     ("MM_ARG_END", "mm_struct", "arg_end"),
     ("BPRM_FILENAME", "linux_binprm", "filename"),

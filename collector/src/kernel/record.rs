@@ -1,8 +1,8 @@
 //! Views of ring buffer records.
 
 use ebpf_abi::{
-    CloseEvent, DataHeader, EndEvent, ExecEvent, ExitEvent, ForkEvent, OwnerEvent, Peer, PlainHeader, RenameEvent,
-    SampleHeader, SocketEvent, flags, kind,
+    CloseEvent, DataHeader, EndEvent, ExecEvent, ExitEvent, ForkEvent, OwnerEvent, Peer, PlainHeader, PythonHeader,
+    RenameEvent, SampleHeader, SocketEvent, flags, kind,
 };
 
 /// One record, borrowed from the ring buffer or from a recording.
@@ -49,6 +49,8 @@ unsafe impl Plain for ExitEvent {}
 unsafe impl Plain for RenameEvent {}
 // SAFETY: as above.
 unsafe impl Plain for SampleHeader {}
+// SAFETY: as above.
+unsafe impl Plain for PythonHeader {}
 
 fn take<T: Plain>(bytes: &[u8]) -> Option<T> {
     let bytes = bytes.get(..size_of::<T>())?;
@@ -72,6 +74,25 @@ pub fn decode_sample(bytes: &[u8]) -> Option<Sample<'_>> {
     let header: SampleHeader = take(bytes)?;
     let stack = bytes.get(size_of::<SampleHeader>()..)?.get(..header.stack_bytes as usize)?;
     Some(Sample { header, stack })
+}
+
+/// Which Python functions a thread is in: a sample of it follows.
+#[derive(Debug)]
+pub struct PythonFrames {
+    pub header: PythonHeader,
+    /// Addresses of code objects, the leaf first; the lowest bit is set in the last one of each call of the interpreter.
+    pub codes: Vec<u64>,
+}
+
+/// None when the bytes are none of this version.
+pub fn decode_python(bytes: &[u8]) -> Option<PythonFrames> {
+    if *bytes.first()? != kind::PYTHON {
+        return None;
+    }
+    let header: PythonHeader = take(bytes)?;
+    let codes = bytes.get(size_of::<PythonHeader>()..)?.get(..8 * header.frames as usize)?;
+    let codes = codes.chunks_exact(8).map(|word| word.iter().rev().fold(0, |n, byte| n << 8 | u64::from(*byte))).collect();
+    Some(PythonFrames { header, codes })
 }
 
 /// None when the bytes are no record of this version.

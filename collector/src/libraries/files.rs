@@ -76,7 +76,8 @@ pub fn maps(pid: u32, file: &FileId) -> bool {
     code_of(pid).iter().any(|m| m.inode == file.inode)
 }
 
-fn code_of(pid: u32) -> Vec<Mapped> {
+/// What the process maps as code of files now.
+pub fn code_of(pid: u32) -> Vec<Mapped> {
     // gone, or a kernel thread: nothing is mapped
     let maps = std::fs::read(format!("/proc/{pid}/maps")).unwrap_or_default();
     maps.split(|b| *b == b'\n').filter_map(|line| code(pid, line)).collect()

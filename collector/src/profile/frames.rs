@@ -27,6 +27,8 @@ pub trait Programs {
     /// Pushes the names at an address, the outermost of inlined functions first.
     fn user(&mut self, pid: u32, address: u64, is_return_address: bool, out: &mut Vec<String>);
     fn kernel(&mut self, address: u64) -> String;
+    /// Puts functions of interpreted code in the place of their interpreter's.
+    fn interpreted(&mut self, sample: &Sample<'_>, names: &mut Vec<String>);
     /// Lets go of what is not needed any more.
     fn tidy(&mut self);
 }
@@ -40,8 +42,8 @@ impl<P: Programs> Frames<P> {
         Self { programs }
     }
 
-    pub fn expect(&mut self, pid: u32) {
-        self.programs.expect(pid);
+    pub fn programs(&mut self) -> &mut P {
+        &mut self.programs
     }
 
     pub fn of(&mut self, taken: &Sample<'_>) -> Vec<String> {
@@ -79,6 +81,7 @@ impl<P: Programs> Frames<P> {
         for (address, is_return_address) in addresses.frames.into_iter().rev() {
             self.programs.user(addresses.pid, address, is_return_address, out);
         }
+        self.programs.interpreted(sample, out);
     }
 
     pub fn tidy(&mut self) {
@@ -124,6 +127,9 @@ mod tests {
         fn kernel(&mut self, address: u64) -> String {
             if address == 0 { String::new() } else { format!("k;{address:x}") }
         }
+        fn interpreted(&mut self, _: &Sample<'_>, names: &mut Vec<String>) {
+            names.iter_mut().filter(|name| *name == "outer").for_each(|name| name.insert_str(0, "in-"));
+        }
         fn tidy(&mut self) {}
     }
 
@@ -152,9 +158,9 @@ mod tests {
     fn the_root_comes_first_and_kernel_frames_are_at_the_leaf() {
         let user = vec![(0x10, false), (0x20, true), (0x30, true)];
         let whole = names(Fixed(user.clone(), None), true, &[0xb, 0xa]);
-        assert_eq!(whole, ["7:30r", "outer", "7:20r", "7:10", "k,a", "k,b"]);
+        assert_eq!(whole, ["7:30r", "in-outer", "7:20r", "7:10", "k,a", "k,b"]);
         let cut = names(Fixed(user, Some("stack cut")), true, &[]);
-        assert_eq!(cut, ["[stack cut]", "7:30r", "outer", "7:20r", "7:10"]);
+        assert_eq!(cut, ["[stack cut]", "7:30r", "in-outer", "7:20r", "7:10"]);
     }
 
     #[test]

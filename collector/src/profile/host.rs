@@ -5,8 +5,9 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use super::frames::{Addresses, Programs};
+use super::python::Pythons;
 use crate::discover::{Process, Processes};
-use crate::kernel::Sample;
+use crate::kernel::{PythonFrames, Sample};
 use crate::symbols::Symbols;
 use crate::unwind::{End, Registers, Unwinder};
 
@@ -33,13 +34,19 @@ pub struct Host {
     processes: Option<Arc<Processes>>,
     unwinder: Unwinder,
     symbols: Symbols,
+    pythons: Pythons,
     /// With how often it was seen that the process has ended.
     seen: HashMap<u32, (Option<Seen>, u32)>,
 }
 
 impl Host {
-    pub fn new(processes: Option<Arc<Processes>>) -> Self {
-        Self { processes, unwinder: Unwinder::new(), symbols: Symbols::new(), seen: HashMap::new() }
+    pub fn new(processes: Option<Arc<Processes>>, pythons: Pythons) -> Self {
+        Self { processes, unwinder: Unwinder::new(), symbols: Symbols::new(), pythons, seen: HashMap::new() }
+    }
+
+    /// Of the thread whose sample follows.
+    pub fn tell_python(&mut self, frames: PythonFrames) {
+        self.pythons.tell(frames);
     }
 
     fn process(&self, pid: u32) -> Option<Arc<Process>> {
@@ -60,6 +67,7 @@ impl Host {
         }
         self.unwinder.look_at(pid);
         self.symbols.mapped(pid);
+        self.pythons.look_at(pid);
     }
 
     /// A process that ended before its mappings could be read: its parent, when it runs the same program, maps the same.
@@ -104,9 +112,13 @@ impl Programs for Host {
         self.symbols.kernel(address)
     }
 
+    fn interpreted(&mut self, sample: &Sample<'_>, names: &mut Vec<String>) {
+        self.pythons.put_in(&sample.header, names);
+    }
+
     fn tidy(&mut self) {
         let Some(processes) = &self.processes else { return };
-        let (symbols, unwinder) = (&mut self.symbols, &mut self.unwinder);
+        let (symbols, unwinder, pythons) = (&mut self.symbols, &mut self.unwinder, &mut self.pythons);
         self.seen.retain(|pid, (_, ended)| {
             if *ended == 0 && processes.get(*pid).is_some_and(|p| p.exit.is_none()) {
                 return true;
@@ -117,6 +129,7 @@ impl Programs for Host {
             *ended += 1;
             if *ended > ENDED_PASSES {
                 unwinder.forget(*pid);
+                pythons.forget(*pid);
             }
             *ended <= ENDED_PASSES
         });

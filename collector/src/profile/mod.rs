@@ -5,6 +5,7 @@
 
 mod frames;
 mod host;
+mod python;
 mod rows;
 mod written;
 
@@ -12,13 +13,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use frames::Frames;
+use frames::{Frames, Programs};
 use host::Host;
+use python::Pythons;
 use rows::Rows;
 
 use crate::batch::Writer;
 use crate::connect::Context;
-use crate::kernel::{Ring, Sample, decode_sample, monotonic_ns};
+use crate::kernel::{self, Ring, Sample, decode_python, decode_sample, monotonic_ns};
 
 /// Samples that are read before the clock is looked at again.
 const READ_MAX: usize = 256;
@@ -37,9 +39,9 @@ pub struct Profiler {
 }
 
 impl Profiler {
-    pub fn new(ring: Ring, context: Context, stop: Arc<AtomicBool>) -> Self {
+    pub fn new(ring: Ring, pythons: Option<kernel::Pythons>, context: Context, stop: Arc<AtomicBool>) -> Self {
         let writer = Writer::new(context.sink.clone(), context.host.clone());
-        let frames = Frames::new(Host::new(context.processes.clone()));
+        let frames = Frames::new(Host::new(context.processes.clone(), Pythons::new(pythons)));
         Self { ring, context, stop, frames, rows: Rows::default(), writer }
     }
 
@@ -69,12 +71,13 @@ impl Profiler {
         let n = self.ring.read(READ_MAX, |bytes| records.push(bytes.into()));
         let Self { frames, rows, writer, .. } = self;
         for sample in records.iter().filter_map(|bytes| decode_sample(bytes)) {
-            frames.expect(sample.header.pid);
+            frames.programs().expect(sample.header.pid);
         }
         for bytes in &records {
-            match decode_sample(bytes) {
-                Some(sample) => take(&sample, frames, rows, writer),
-                None => writer.losses.add("profile", "unknown_record", "stack_sample", 1, bytes.len() as u64),
+            match (decode_sample(bytes), decode_python(bytes)) {
+                (Some(sample), _) => take(&sample, frames, rows, writer),
+                (None, Some(told)) => frames.programs().tell_python(told),
+                (None, None) => writer.losses.add("profile", "unknown_record", "stack_sample", 1, bytes.len() as u64),
             }
         }
         n

@@ -4,6 +4,7 @@
 //! packed into it, Go's own table and the exported ones. What is no program for this processor has no names.
 
 use std::fs::File;
+use std::ops::Range;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -12,6 +13,7 @@ use object::elf::SHT_DYNSYM;
 use crate::binary::elf::{Elf, Section};
 use crate::binary::pclntab::Pclntab;
 
+use super::inlined::{self, Inlined, Worker};
 use super::separate::Place;
 use super::table::{FUNCTIONS_MAX, Found, Function, Names, Table};
 use super::{demangle, embedded, plt, separate};
@@ -28,6 +30,13 @@ struct Code {
     size: u64,
 }
 
+/// From where names come.
+struct SymbolTables {
+    tables: Vec<Table>,
+    /// The file with what was stripped, if there is one.
+    separate: Option<Arc<File>>,
+}
+
 #[derive(Debug)]
 pub struct Binary {
     file: Arc<File>,
@@ -39,6 +48,7 @@ pub struct Binary {
     /// By table and function, or by stub.
     names: HashMap<(usize, u64), Option<String>>,
     names_bytes: usize,
+    inlined: Inlined,
 }
 
 impl Binary {
@@ -51,11 +61,16 @@ impl Binary {
             tables: vec![],
             names: HashMap::new(),
             names_bytes: 0,
+            inlined: Inlined::Nothing,
         };
         if let Ok(Some(elf)) = Elf::read(&file) {
             binary.code = elf.code().map(|(address, offset, size)| Code { offset, address, size }).collect();
             binary.sections = elf.sections.iter().filter(|s| binary.is_code(s.address)).cloned().collect();
-            binary.tables = binary.read_tables(&elf, place);
+            let symbols = binary.read_tables(&elf, place);
+            binary.tables = symbols.tables;
+            let told =
+                [Some(Arc::clone(&binary.file)), symbols.separate].into_iter().flatten().find(|file| inlined::is_told_by(file));
+            binary.inlined = told.map_or(Inlined::Nothing, |file| Inlined::Unasked(file, binary.code_ranges()));
         }
         binary
     }
@@ -69,34 +84,51 @@ impl Binary {
         self.code.iter().any(|c| address.checked_sub(c.address).is_some_and(|inside| inside < c.size))
     }
 
-    fn read_tables(&self, elf: &Elf<'_>, place: &Place) -> Vec<Table> {
+    fn code_ranges(&self) -> Vec<Range<u64>> {
+        self.code.iter().map(|c| c.address..c.address.saturating_add(c.size)).collect()
+    }
+
+    fn read_tables(&self, elf: &Elf<'_>, place: &Place) -> SymbolTables {
         let is_code = |address| self.is_code(address);
         let of = |elf: &Elf<'_>, file: &Arc<File>, section: Option<&Section>| {
             section.and_then(|section| Table::of_symbols(elf, file, section, &is_code))
         };
         if let Some(table) = of(elf, &self.file, elf.symbol_table()) {
-            return vec![table];
+            return SymbolTables { tables: vec![table], separate: None };
         }
-        let separate = || {
-            let file = Arc::new(separate::find(elf, place)?);
-            let elf = Elf::read(&file).ok()??;
-            of(&elf, &file, elf.symbol_table())
+        let separate = separate::find(elf, place).map(Arc::new);
+        let separately = || {
+            let file = separate.as_ref()?;
+            let elf = Elf::read(file).ok()??;
+            of(&elf, file, elf.symbol_table())
         };
         let exported = elf.sections.iter().find(|s| s.kind == SHT_DYNSYM);
         let go = || go_functions(elf, &self.file).ok().flatten();
-        let packed = separate().or_else(|| embedded::table(elf, &is_code));
-        [packed, go(), of(elf, &self.file, exported)].into_iter().flatten().collect()
+        let packed = separately().or_else(|| embedded::table(elf, &is_code));
+        let tables = [packed, go(), of(elf, &self.file, exported)].into_iter().flatten().collect();
+        SymbolTables { tables, separate }
     }
 
     /// Of the functions, and of what was asked for.
     pub fn bytes(&self) -> usize {
-        self.tables.iter().map(Table::bytes).sum::<usize>() + self.names_bytes + self.sections.capacity() * size_of::<Section>()
+        let sections = self.sections.capacity() * size_of::<Section>();
+        self.tables.iter().map(Table::bytes).sum::<usize>() + self.names_bytes + sections + self.inlined.bytes()
     }
 
     pub fn name_at_offset(&mut self, offset: u64) -> Option<String> {
+        self.name(self.address(offset)?)
+    }
+
+    /// Appends what is inlined there, the outermost first.
+    pub fn inlined_at_offset(&mut self, offset: u64, worker: &mut Worker, out: &mut Vec<String>) {
+        if let Some(address) = self.address(offset) {
+            self.inlined.names_at(address, worker, out);
+        }
+    }
+
+    fn address(&self, offset: u64) -> Option<u64> {
         let inside = |c: &Code| offset.checked_sub(c.offset).filter(|inside| *inside < c.size).map(|inside| c.address + inside);
-        let address = self.code.iter().find_map(inside)?;
-        self.name(address)
+        self.code.iter().find_map(inside)
     }
 
     pub fn name(&mut self, address: u64) -> Option<String> {

@@ -2,13 +2,15 @@
 //!
 //! In: a process and an address. Out: the function there, as its author wrote it, or why it has no name, in brackets:
 //! `[libfoo.so]` (no symbol there), `[anonymous code]`, `[vdso]`, `[unmapped]`, `[process ended]`, `[kernel]`. A name is never
-//! taken from a function that the address is not inside of. Files are read in pieces and never mapped; what is kept is bounded,
+//! taken from a function that the address is not inside of. Functions that the compiler put into another follow it, where there is
+//! debug information. Files are read in pieces and never mapped; what is kept is bounded,
 //! about 96 MiB in all. Unwinds nothing, and samples nothing.
 
 mod binaries;
 mod binary;
 mod demangle;
 mod embedded;
+mod inlined;
 mod kernel;
 mod maps;
 mod perf_map;
@@ -45,6 +47,7 @@ pub struct Symbols {
     processes: HashMap<u32, Process>,
     binaries: Binaries,
     kernel: Kernel,
+    worker: inlined::Worker,
     swept: Option<Instant>,
 }
 
@@ -53,12 +56,15 @@ impl Symbols {
         Symbols::default()
     }
 
-    /// Appends the names for one address, outermost first: one, until inlined functions are known. A return address is behind the
-    /// call, and named after the byte before it.
+    /// Appends the names for one address, outermost first: the function there, then what is inlined into it, where that is known.
+    /// A return address is behind the call, and named after the byte before it.
     pub fn frames(&mut self, pid: u32, address: u64, is_return_address: bool, out: &mut Vec<String>) {
         let address = address.saturating_sub(u64::from(is_return_address));
-        let name = if address >= KERNEL_START { self.kernel(address) } else { self.name(pid, address, Instant::now()) };
-        out.push(name);
+        if address >= KERNEL_START {
+            out.push(self.kernel(address));
+        } else {
+            self.names(pid, address, Instant::now(), out);
+        }
     }
 
     /// The caller takes 1 from a return address.
@@ -98,29 +104,32 @@ impl Symbols {
         self.binaries.bytes() + self.kernel.bytes() + self.processes.values().map(Process::bytes).sum::<usize>()
     }
 
-    fn name(&mut self, pid: u32, address: u64, now: Instant) -> String {
+    fn names(&mut self, pid: u32, address: u64, now: Instant, out: &mut Vec<String>) {
         self.sweep(now);
         if !self.processes.contains_key(&pid) {
             self.add(pid, now);
         }
         let Some(process) = self.processes.get_mut(&pid) else {
-            return "[process ended]".to_owned();
+            return out.push("[process ended]".to_owned());
         };
-        let Some(mapping) = process.mapping(address, now) else { return "[unmapped]".to_owned() };
+        let Some(mapping) = process.mapping(address, now) else { return out.push("[unmapped]".to_owned()) };
         let reason = demangle::one_line(&mapping.reason());
         let offset = address - mapping.mapped.start + mapping.offset;
         process::open(mapping, &mut self.binaries, now);
         let made = match (&mapping.what, &mapping.file) {
-            (What::Special(_), _) => return reason,
+            (What::Special(_), _) => return out.push(reason),
             (What::Anonymous, _) => true,
             (What::File, None) => false,
             (What::File, Some(file)) => match self.binaries.get(file, now) {
-                Some(binary) if binary.is_program() => return binary.name_at_offset(offset).unwrap_or(reason),
+                Some(binary) if binary.is_program() => {
+                    out.push(binary.name_at_offset(offset).unwrap_or(reason));
+                    return binary.inlined_at_offset(offset, &mut self.worker, out);
+                }
                 _ => true,
             },
         };
         let name = if made { process.own_name(address, now) } else { None };
-        name.unwrap_or(reason)
+        out.push(name.unwrap_or(reason));
     }
 
     fn add(&mut self, pid: u32, now: Instant) {

@@ -25,11 +25,11 @@ const GO: &str = "package main\nimport (\"fmt\"; \"os\")\ntype T struct{ n int }
     //go:noinline\nfunc (t *T) spin(n int) int { for n > 1 { n = n * 3 / 4 }; return n + t.n }\n\
     func main() { fmt.Println(\"ready\"); b := make([]byte, 1); n, _ := os.Stdin.Read(b); os.Exit((&T{n}).spin(n)) }\n";
 
-fn folder() -> TempDir {
+pub fn folder() -> TempDir {
     tempfile::tempdir().expect("a folder")
 }
 
-fn tool(folder: &Path, program: &str, arguments: &[&str]) -> String {
+pub fn tool(folder: &Path, program: &str, arguments: &[&str]) -> String {
     let path = format!("{}:/usr/local/go/bin", std::env::var("PATH").unwrap_or_default());
     let found = path.split(':').map(|dir| Path::new(dir).join(program)).find(|file| file.exists());
     let program = found.unwrap_or_else(|| panic!("{program} is needed for this test"));

@@ -10,6 +10,7 @@ mod data_event;
 mod limits;
 mod plain_event;
 mod process_event;
+mod python;
 mod sample_event;
 mod socket_event;
 
@@ -18,6 +19,7 @@ pub use data_event::{DataHeader, Peer, direction, flags};
 pub use limits::*;
 pub use plain_event::{Place, PlainHeader, SessionKey, Site, call, evidence, place, runtime};
 pub use process_event::{ExecEvent, ExitEvent, ForkEvent, RenameEvent};
+pub use python::{PYTHON_FRAMES_MAX, PYTHON_THREADS_MAX, PYTHONS_MAX, Python, PythonHeader};
 pub use sample_event::{SampleHeader, sample};
 pub use socket_event::{
     CloseEvent, EndEvent, ListenKey, OwnerEvent, Policy, SocketEvent, SocketState, policy, role, transport,
@@ -39,4 +41,5 @@ pub mod kind {
     pub const RENAME: u8 = 9;
     pub const PLAIN: u8 = 10;
     pub const SAMPLE: u8 = 11;
+    pub const PYTHON: u8 = 12;
 }

@@ -51,6 +51,7 @@ offsets!(
     TASK_MM,
     TASK_COMM
 );
+offsets!(TASK_FSBASE);
 offsets!(MM_ARG_START, MM_ARG_END, BPRM_FILENAME);
 
 /// earshot's own process, whose traffic is left out.

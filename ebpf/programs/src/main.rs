@@ -15,6 +15,7 @@ mod maps;
 mod plain_calls;
 mod plain_copy;
 mod process;
+mod python;
 mod sample;
 mod sessions;
 mod socket_close;

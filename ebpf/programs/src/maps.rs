@@ -9,12 +9,13 @@ use aya_ebpf::{
 };
 use ebpf_abi::{
     CALLS_MAX, CHUNK_BYTES, CLOSED_MAX, Counters, DataHeader, LISTENERS_MAX, ListenKey, MULTI_MESSAGE_THREADS_MAX,
-    POLICIES_MAX, Peer, Policy, SESSIONS_MAX, SITES_MAX, SessionKey, Site, SocketState,
+    POLICIES_MAX, PYTHONS_MAX, Peer, Policy, Python, SESSIONS_MAX, SITES_MAX, SessionKey, Site, SocketState,
 };
 
 use crate::copy::Transfer;
 use crate::evidence::ThreadState;
 use crate::plain_calls::{Call, CallKey};
+use crate::python::Walk;
 use crate::sample::SampleScratch;
 use crate::sessions::Session;
 use crate::waits::{Budget, Due, Wait};
@@ -143,6 +144,13 @@ pub static WAIT_BUDGET: PerCpuArray<Budget> = PerCpuArray::with_max_entries(1, 0
 /// The wait that is to be told as soon as its thread runs.
 #[map]
 pub static DUE: PerCpuArray<Due> = PerCpuArray::with_max_entries(1, 0);
+
+/// Processes that run Python code, by their id.
+#[map]
+pub static PYTHONS: HashMap<u32, Python> = HashMap::with_max_entries(PYTHONS_MAX, 0);
+/// Two a CPU, as for samples.
+#[map]
+pub static PYTHON_WALKS: PerCpuArray<Walk> = PerCpuArray::with_max_entries(2, 0);
 
 /// A record of processes or sockets that is too large for the stack.
 #[map]

@@ -10,6 +10,7 @@ use ebpf_abi::{KERNEL_FRAMES_MAX, STACK_BYTES_MAX, SampleHeader, hook, kind, sam
 
 use crate::kernel::{TASK_MM, bounded, read, user_registers};
 use crate::maps::{RING_SAMPLES, SAMPLE_SCRATCH, counters, hit};
+use crate::python;
 
 /// Time between two ticks.
 #[unsafe(no_mangle)]
@@ -51,6 +52,7 @@ pub fn sample_tick(ctx: PerfEventContext) -> u32 {
 #[inline(always)]
 pub unsafe fn take(ctx: *mut core::ffi::c_void, place: u32, what: u8, value_ns: u64) {
     unsafe {
+        python::tell(place);
         let cpu = helpers::bpf_get_smp_processor_id();
         let mut index = cpu * 2 + place;
         let Some(work) = SAMPLE_SCRATCH.get_ptr_mut(index) else { return };

@@ -24,11 +24,15 @@ pub struct Agent {
 impl Agent {
     /// `earshot run`, when it says that it is ready.
     pub fn start(binary: &Path) -> anyhow::Result<Self> {
+        Self::start_with(binary, &[])
+    }
+
+    pub fn start_with(binary: &Path, more: &[&str]) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir().context("cannot create a data folder")?;
         let port = ::tests::free_port()?;
         let mut run = Command::new(binary);
         run.args(["run", "--listen", &format!("127.0.0.1:{port}"), "--pg-listen", "127.0.0.1:0", "--data-dir"]);
-        run.arg(folder.path().join("data"));
+        run.arg(folder.path().join("data")).args(more);
         let mut process = Process::start(&run, folder.path())?;
         process.wait_until(READY_SECONDS, "the ready line", |p| p.out().contains("earshot ready").then_some(()))?;
         Ok(Self { process, port, _folder: folder })
@@ -56,6 +60,12 @@ impl Agent {
         let answer = Connection::open(("127.0.0.1", self.port))?.ask("POST", "/api/v1/sql", &headers, body.as_bytes())?;
         anyhow::ensure!(answer.status == 200, "{query}: {} {}", answer.status, answer.text());
         answer.text().lines().map(|line| serde_json::from_str(line).with_context(|| format!("no JSON row: {line}"))).collect()
+    }
+
+    /// The time as SQL writes it.
+    pub fn now(&self) -> anyhow::Result<String> {
+        let rows = self.rows("SELECT now() AS now")?;
+        rows.first().and_then(|row| Some(row["now"].as_str()?.to_owned())).with_context(|| format!("no time: {rows:?}"))
     }
 
     /// The column `n` of the first row.

@@ -17,7 +17,9 @@ mod parsers;
 mod placement;
 mod replay;
 mod report;
+mod stacks;
 mod statistics;
+mod storm;
 mod timed;
 
 use std::path::PathBuf;
@@ -42,6 +44,10 @@ enum Name {
     Ingest,
     /// A large capture file, against tshark
     Replay,
+    /// Stacks of programs, against those of perf record (root)
+    Stacks,
+    /// 100,000 processes that hardly live (root)
+    Storm,
 }
 
 impl Name {
@@ -52,6 +58,8 @@ impl Name {
             Name::Parsers => "parsers",
             Name::Ingest => "ingest",
             Name::Replay => "replay",
+            Name::Stacks => "stacks",
+            Name::Storm => "storm",
         }
     }
 }
@@ -96,6 +104,8 @@ pub fn bench(place: &Place, mut wanted: Wanted) -> anyhow::Result<()> {
             Name::Parsers => parsers::measure(place),
             Name::Ingest => ingest::measure(place),
             Name::Replay => replay::measure(&earshot, wanted.capture_mb),
+            Name::Stacks => stacks::measure(place, &earshot, &wanted),
+            Name::Storm => storm::measure(place, &earshot),
         };
         report.add(name.word(), section.with_context(|| format!("benchmark '{}' failed", name.word()))?)?;
         if let Some(file) = &wanted.json {

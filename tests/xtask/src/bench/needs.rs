@@ -15,6 +15,8 @@ const LOADS: [Need; 1] = [("taskset", "util-linux")];
 const REDIS: [Need; 2] = [("redis-server", "redis-server"), ("redis-benchmark", "redis-tools")];
 const HTTP: [Need; 2] = [("nginx", "nginx"), ("wrk", "wrk")];
 const MYSQL: [Need; 2] = [("mariadbd", "mariadb-server"), ("mysqlslap", "mariadb-client")];
+const STACKS: [Need; 3] = [("perf", "linux-perf"), ("node", "nodejs"), ("rustc", "rustc")];
+const STORM: [Need; 1] = [("gcc", "gcc")];
 const REPLAY: [Need; 1] = [("tshark", "tshark")];
 
 pub fn check(place: &Place, wanted: &Wanted) -> anyhow::Result<()> {
@@ -22,9 +24,13 @@ pub fn check(place: &Place, wanted: &Wanted) -> anyhow::Result<()> {
     let mut postgres = false;
     for name in &wanted.names {
         match name {
-            Name::Overhead | Name::Memory => {
+            Name::Overhead | Name::Memory | Name::Stacks | Name::Storm => {
                 anyhow::ensure!(::tests::is_root(), "{} needs root: earshot loads programs into the kernel", name.word());
-                needs.extend(LOADS);
+                match name {
+                    Name::Stacks => needs.extend(LOADS.into_iter().chain(STACKS)),
+                    Name::Storm => needs.extend(STORM),
+                    _ => needs.extend(LOADS),
+                }
             }
             Name::Replay => needs.extend(REPLAY),
             Name::Parsers | Name::Ingest => {}
@@ -55,7 +61,8 @@ pub fn loads(wanted: &Wanted, name: Name) -> Vec<Kind> {
     let all: &[Kind] = match name {
         Name::Overhead => &[Kind::Redis, Kind::Http, Kind::Postgres, Kind::Mysql, Kind::HttpPaced],
         Name::Memory => &[Kind::Redis, Kind::Http],
-        Name::Parsers | Name::Ingest | Name::Replay => &[],
+        Name::Stacks => &[Kind::Postgres, Kind::Http, Kind::Redis],
+        Name::Parsers | Name::Ingest | Name::Replay | Name::Storm => &[],
     };
     match name {
         Name::Overhead | Name::Memory if !wanted.loads.is_empty() => wanted.loads.clone(),

@@ -1,0 +1,76 @@
+//! earshot's stacks against those of `perf record --call-graph dwarf`, both taken of the same run.
+//!
+//! They take their samples at different moments, so that no two stacks are the same sample: what is compared is each frame with
+//! its caller. A frame of earshot's agrees when perf too has seen it under that caller; it cannot be compared where perf has never
+//! seen who calls it. Only user frames are looked at: the kernel unwinds its own for both.
+
+mod pairs;
+mod perf;
+mod programs;
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::Wanted;
+use super::agent::Agent;
+use super::placement::Placement;
+use super::report::{Section, whole};
+use crate::place::Place;
+use pairs::{Compared, Stacks};
+use perf::Perf;
+
+/// Of both.
+pub const HZ: u32 = 99;
+/// Pairs that are shown for each program.
+const SHOWN: usize = 6;
+
+pub fn measure(place: &Place, earshot: &Path, wanted: &Wanted) -> anyhow::Result<Section> {
+    let placement = Placement::find();
+    let agent = Agent::start_with(earshot, &["--profile-hz", &HZ.to_string()])?;
+    let (mut rows, mut figures, mut notes) = (vec![], vec![], vec![]);
+    for mut program in programs::all(place, &placement)? {
+        let since = agent.now()?;
+        let perf = Perf::start()?;
+        (program.run)(wanted.seconds)?;
+        let theirs = perf.stacks(program.thread)?;
+        let ours = ours(&agent, program.thread, &since)?;
+        let compared = Compared::of(&ours, &theirs);
+        rows.push(vec![
+            program.name.to_owned(),
+            whole(ours.samples() as f64),
+            whole(theirs.samples() as f64),
+            format!("{:.2} %", compared.percent()),
+            whole(compared.agreed as f64),
+            whole(compared.differed() as f64),
+            whole(compared.unknown as f64),
+        ]);
+        notes.extend(compared.worst(SHOWN).map(|told| format!("{}: {told}", program.name)));
+        figures.push(json!({ "program": program.name, "samples": ours.samples(), "perf_samples": theirs.samples(),
+            "agreed": compared.agreed, "differed": compared.differed(), "unknown": compared.unknown }));
+    }
+    agent.stop()?;
+    Ok(Section {
+        title: "Frames that agree with perf's",
+        head: vec!["program", "samples", "perf's samples", "agreement", "frames that agree", "differ", "perf knows no caller"],
+        rows,
+        notes,
+        figures: Value::Array(figures),
+    })
+}
+
+/// earshot's samples of threads of this name.
+fn ours(agent: &Agent, thread: &str, since: &str) -> anyhow::Result<Stacks> {
+    let whose = format!("FROM stack_samples s WHERE s.kind = 'on_cpu' AND s.thread_name = '{thread}' AND s.time >= '{since}'");
+    agent.settled(&format!("SELECT count(*) AS n {whose}"))?;
+    let rows = agent.rows(&format!(
+        "SELECT t.frames AS frames, s.samples AS samples FROM (SELECT s.stack_id, count(*) AS samples {whose} GROUP BY s.stack_id) s
+         LEFT JOIN (SELECT DISTINCT stack_id, frames FROM stacks) t ON s.stack_id = t.stack_id"
+    ))?;
+    let mut stacks = Stacks::default();
+    for row in rows {
+        let frames = row["frames"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        stacks.add(frames, row["samples"].as_u64().unwrap_or_default());
+    }
+    Ok(stacks)
+}

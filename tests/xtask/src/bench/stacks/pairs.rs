@@ -1,0 +1,109 @@
+//! Frames with their callers, of two profilers, compared.
+
+use std::collections::{HashMap, HashSet};
+
+/// The kernel begins here: from an interrupt or a system call on.
+const KERNEL: [&str; 4] = ["entry_SYSCALL", "asm_", "ret_from_fork", "entry_INT"];
+/// Of a frame that none calls.
+const ROOT: &str = "(root)";
+
+/// How often each frame was seen under each caller.
+#[derive(Default)]
+pub struct Stacks {
+    pairs: HashMap<(String, String), u64>,
+    samples: u64,
+}
+
+impl Stacks {
+    /// Frames are root first.
+    pub fn add<'a>(&mut self, frames: impl Iterator<Item = &'a str>, samples: u64) {
+        self.samples += samples;
+        let mut caller = ROOT.to_owned();
+        for frame in frames.take_while(|frame| !KERNEL.iter().any(|start| frame.starts_with(start))) {
+            let frame = plain(frame);
+            *self.pairs.entry((caller, frame.clone())).or_default() += samples;
+            caller = frame;
+        }
+    }
+
+    pub fn samples(&self) -> u64 {
+        self.samples
+    }
+}
+
+/// The same for each way to write a function: both take another of several names for one address, and C's library has many.
+fn plain(frame: &str) -> String {
+    if frame.starts_with('[') {
+        return "[?]".to_owned();
+    }
+    let mut name = frame.split_once(" [").map_or(frame, |(name, _)| name);
+    while let Some(rest) = ["_", "GI_", "libc_"].iter().find_map(|start| name.strip_prefix(start)) {
+        name = rest;
+    }
+    name.split('(').next().unwrap_or(name).trim().to_owned()
+}
+
+pub struct Compared {
+    pub agreed: u64,
+    pub unknown: u64,
+    differing: Vec<((String, String), u64)>,
+}
+
+impl Compared {
+    pub fn of(ours: &Stacks, theirs: &Stacks) -> Self {
+        let called: HashSet<&str> = theirs.pairs.keys().filter(|(caller, _)| caller != ROOT).map(|(_, f)| f.as_str()).collect();
+        let (mut agreed, mut unknown, mut differing) = (0, 0, vec![]);
+        for (pair, samples) in &ours.pairs {
+            if theirs.pairs.contains_key(pair) {
+                agreed += samples;
+            } else if called.contains(pair.1.as_str()) {
+                differing.push((pair.clone(), *samples));
+            } else {
+                unknown += samples;
+            }
+        }
+        differing.sort_by_key(|(pair, samples)| (std::cmp::Reverse(*samples), pair.clone()));
+        Self { agreed, unknown, differing }
+    }
+
+    pub fn differed(&self) -> u64 {
+        self.differing.iter().map(|(_, samples)| samples).sum()
+    }
+
+    pub fn percent(&self) -> f64 {
+        100.0 * self.agreed as f64 / (self.agreed + self.differed()).max(1) as f64
+    }
+
+    /// What differs most often.
+    pub fn worst(&self, n: usize) -> impl Iterator<Item = String> {
+        self.differing.iter().take(n).map(|((caller, frame), samples)| format!("{samples} × {caller};{frame}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stacks(all: &[(&str, u64)]) -> Stacks {
+        let mut out = Stacks::default();
+        all.iter().for_each(|(stack, samples)| out.add(stack.split(';'), *samples));
+        out
+    }
+
+    #[test]
+    fn frames_agree_under_the_same_caller() {
+        let theirs =
+            stacks(&[("_start;main;alpha;__GI___read;entry_SYSCALL_64;x", 1), ("beta", 1), ("_start;main;gamma(int)", 1)]);
+        let ours = stacks(&[
+            ("_start;main;alpha;read;entry_SYSCALL_64;y", 6),
+            ("main;beta", 3),
+            ("_start;main;read", 1),
+            ("_start;main;gamma", 2),
+        ]);
+        let compared = Compared::of(&ours, &theirs);
+        // main under the root differs; who calls beta is not known; read under main differs
+        assert_eq!((compared.agreed, compared.differed(), compared.unknown), (6 * 4 + 2 + 6, 3 + 1, 3));
+        assert_eq!(compared.worst(1).collect::<Vec<_>>(), ["3 × (root);main"]);
+        assert_eq!(ours.samples(), 12);
+    }
+}
