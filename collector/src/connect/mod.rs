@@ -6,6 +6,9 @@ mod connection;
 mod context;
 pub mod event;
 mod known;
+mod late;
+#[cfg(test)]
+mod late_tests;
 mod order;
 mod pairs;
 mod phase;
