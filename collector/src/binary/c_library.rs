@@ -1,27 +1,35 @@
 //! Libraries written in C: OpenSSL and GnuTLS, as shared libraries or inside a program.
 //!
-//! In: an ELF file. Out: an [`Analysis`], by the dynamic symbol table, else by the one for debuggers.
+//! In: an ELF file. Out: an [`Analysis`], by what the file exports, else by the symbol table for debuggers.
 
-use super::Error;
-use super::elf::Elf;
+use super::elf::{Elf, Section};
 use super::function::{Function, Within};
 use super::site::{Analysis, Confidence, Kind};
-use super::symbols::{self, Names};
-use super::{gnutls, openssl};
+use super::symbols::{self, Names, Symbol};
+use super::{Error, exported, gnutls, openssl};
+
+/// What a file defines of the functions.
+struct Defined {
+    symbols: Vec<Symbol>,
+    /// Newest version of OpenSSL's and of GnuTLS's.
+    versions: [Option<String>; 2],
+    confidence: Confidence,
+}
+
+/// How the versions of symbols begin.
+const VERSIONS: [&str; 2] = ["OPENSSL_", "GNUTLS_"];
 
 /// None: neither is there.
 pub fn analyse(elf: &Elf<'_>, return_probes: bool) -> Result<Option<Analysis>, Error> {
-    let dynamic = elf.sections.iter().find(|s| s.kind == object::elf::SHT_DYNSYM);
-    let tables = [(dynamic, Confidence::Exported), (elf.symbol_table(), Confidence::Symbol)];
     let functions: Vec<&Function> = openssl::FUNCTIONS.iter().chain(gnutls::FUNCTIONS).collect();
     let names: Vec<&str> = functions.iter().map(|f| f.name).chain([openssl::VERSION_FUNCTION]).collect();
-    for (table, confidence) in tables.into_iter().filter_map(|(table, confidence)| Some((table?, confidence))) {
-        let mut wanted = Names::new(&names, &["OPENSSL_", "GNUTLS_"]);
-        let symbols = symbols::functions(elf, table, &mut wanted)?;
+    for look in [exports, debug_symbols] {
+        let Some(defined) = look(elf, &names)? else { continue };
+        let Defined { symbols, versions: [openssl_version, gnutls_version], confidence } = defined;
         let has = |names: &[&str]| names.iter().all(|name| symbols.iter().any(|s| s.name == *name));
         let (kind, version) = match (has(&openssl::ESSENTIAL), has(&gnutls::ESSENTIAL)) {
-            (true, _) => (Kind::OpenSsl, openssl::version(elf, &symbols)?.or(wanted.newest("OPENSSL_"))),
-            (_, true) => (Kind::GnuTls, wanted.newest("GNUTLS_")),
+            (true, _) => (Kind::OpenSsl, openssl::version(elf, &symbols)?.or(openssl_version)),
+            (_, true) => (Kind::GnuTls, gnutls_version),
             _ => continue,
         };
         let build_id = elf.build_id();
@@ -35,4 +43,29 @@ pub fn analyse(elf: &Elf<'_>, return_probes: bool) -> Result<Option<Analysis>, E
         return Ok(Some(analysis));
     }
     Ok(None)
+}
+
+fn exports(elf: &Elf<'_>, names: &[&str]) -> Result<Option<Defined>, Error> {
+    if let Some(symbols) = exported::functions(elf, names)? {
+        let versions = VERSIONS.map(|prefix| exported::newest_version(elf, prefix));
+        return Ok(Some(Defined { symbols, versions, confidence: Confidence::Exported }));
+    }
+    let table = elf.sections.iter().find(|s| s.kind == object::elf::SHT_DYNSYM);
+    table.map(|table| looked_through(elf, table, names, Confidence::Exported)).transpose()
+}
+
+fn debug_symbols(elf: &Elf<'_>, names: &[&str]) -> Result<Option<Defined>, Error> {
+    let Some(table) = elf.symbol_table() else { return Ok(None) };
+    // most programs have neither, and this is told by a fast look at their names
+    let essential = [openssl::ESSENTIAL[0], gnutls::ESSENTIAL[0]].map(|name| [name.as_bytes(), b"\0"].concat());
+    if !symbols::mentions(elf, table, &essential)? {
+        return Ok(None);
+    }
+    looked_through(elf, table, names, Confidence::Symbol).map(Some)
+}
+
+fn looked_through(elf: &Elf<'_>, table: &Section, names: &[&str], confidence: Confidence) -> Result<Defined, Error> {
+    let mut wanted = Names::new(names, &VERSIONS);
+    let symbols = symbols::functions(elf, table, &mut wanted)?;
+    Ok(Defined { symbols, versions: VERSIONS.map(|prefix| wanted.newest(prefix)), confidence })
 }

@@ -14,6 +14,10 @@ use super::values::{Convention, Signature, Width};
 /// Longer functions are not followed; a symbol without a size is given this.
 const FUNCTION_BYTES_MAX: u64 = 64 << 10;
 
+/// Why an `_ex` function is left with its return instruction.
+const SHARED: &str =
+    "; the function that it calls could take a return probe, but the plain form calls it too and would pay for it";
+
 /// What of the call is wanted.
 #[derive(Debug, Clone, Copy)]
 pub enum Need {
@@ -149,7 +153,12 @@ impl Function {
                 return Ok(Ok(self.ended(elf, symbol, endings)));
             }
             (Ok(_), Some((address, true))) => ("no emulated place has every result", (address, true)),
-            (Ok(endings), _) => return Ok(Ok(self.ended(elf, symbol, endings))),
+            (Ok(mut endings), _) => {
+                if matches!(self.call, Call::ReadEx | Call::WriteEx) {
+                    endings.iter_mut().for_each(|ending| ending.reason.push_str(SHARED));
+                }
+                return Ok(Ok(self.ended(elf, symbol, endings)));
+            }
             (Err(reason), Some(probe)) => (reason, probe),
             (Err(reason), None) => return Ok(Err(reason.to_owned())),
         };

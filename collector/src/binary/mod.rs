@@ -8,6 +8,7 @@ mod c_library;
 pub(crate) mod elf;
 mod emulated;
 mod entry;
+mod exported;
 mod function;
 mod gnutls;
 pub(crate) mod go;
@@ -48,6 +49,11 @@ pub fn analyse(file: &File) -> Result<Option<Analysis>, Error> {
 /// seccomp filter may punish. Dearer, and blind to what ends in jumps to other functions.
 pub fn analyse_without_return_probes(file: &File) -> Result<Option<Analysis>, Error> {
     analysed(file, false)
+}
+
+/// The GNU build id, in hexadecimal, of a program or library for this processor.
+pub fn build_id(file: &File) -> Result<Option<String>, Error> {
+    Ok(Elf::read(file)?.and_then(|elf| elf.build_id()))
 }
 
 fn analysed(file: &File, return_probes: bool) -> Result<Option<Analysis>, Error> {

@@ -19,6 +19,8 @@ const FUNCTIONS_MAX: u64 = 4 << 20;
 const NAME_BYTES_MAX: usize = 512;
 /// Pieces read from one table: a gigabyte.
 const READS_MAX: usize = 16_384;
+/// Read at a time where little of it is wanted.
+const SCATTERED_BYTES: usize = 64;
 /// How far into the code of other languages Go's may begin, where both are in one section.
 const FOREIGN_CODE_BYTES_MAX: u64 = 16 << 20;
 /// Of a function, to recognise one.
@@ -147,7 +149,7 @@ impl<'a> Pclntab<'a> {
     /// The name of the function that begins at this address.
     pub fn name_of(&self, address: u64) -> Result<Option<String>, Error> {
         let Some(code) = address.checked_sub(self.text) else { return Ok(None) };
-        let mut lines = Pieces::new(self.elf);
+        let mut lines = Pieces::scattered(self.elf);
         let (mut low, mut high) = (0, self.functions);
         while low < high {
             let middle = low + (high - low) / 2;
@@ -162,7 +164,7 @@ impl<'a> Pclntab<'a> {
     }
 
     fn name(&self, line: Line) -> Result<Option<String>, Error> {
-        let mut pieces = Pieces::new(self.elf);
+        let mut pieces = Pieces::scattered(self.elf);
         let Some(place) = self.name_place(&mut pieces, line)? else { return Ok(None) };
         let mut bytes = [0; NAME_BYTES_MAX];
         let filled = self.elf.fill(self.offset.saturating_add(self.names.start).saturating_add(place), &mut bytes)?;
@@ -272,12 +274,18 @@ struct Pieces<'a> {
     elf: &'a Elf<'a>,
     offset: u64,
     piece: Vec<u8>,
+    piece_bytes: usize,
     reads: usize,
 }
 
 impl<'a> Pieces<'a> {
     fn new(elf: &'a Elf<'a>) -> Pieces<'a> {
-        Pieces { elf, offset: 0, piece: vec![], reads: 0 }
+        Pieces { elf, offset: 0, piece: vec![], piece_bytes: PIECE_BYTES, reads: 0 }
+    }
+
+    /// For a few bytes here and there.
+    fn scattered(elf: &'a Elf<'a>) -> Pieces<'a> {
+        Pieces { piece_bytes: SCATTERED_BYTES, ..Pieces::new(elf) }
     }
 
     /// None: the file ends before.
@@ -290,7 +298,7 @@ impl<'a> Pieces<'a> {
                 if self.reads > READS_MAX {
                     return Err(Error::Damaged("Go's function table is in no order"));
                 }
-                self.piece.resize(PIECE_BYTES, 0);
+                self.piece.resize(self.piece_bytes.max(length), 0);
                 let filled = self.elf.fill(offset, &mut self.piece)?;
                 self.piece.truncate(filled);
                 self.offset = offset;

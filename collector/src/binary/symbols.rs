@@ -103,6 +103,18 @@ pub fn functions(elf: &Elf<'_>, table: &Section, wanted: &mut dyn Wanted) -> Res
     Ok(symbols)
 }
 
+/// Whether the table's names hold any of these bytes.
+pub fn mentions(elf: &Elf<'_>, table: &Section, wanted: &[Vec<u8>]) -> Result<bool, Error> {
+    let Some(strings) = elf.sections.get(table.link) else { return Ok(false) };
+    let overlap = wanted.iter().map(Vec::len).max().unwrap_or(1);
+    let mut found = false;
+    each_piece(elf, strings, NAME_BYTES_MAX, &mut |_, piece| {
+        found = found || wanted.iter().any(|bytes| memchr::memmem::find(piece, bytes).is_some());
+        if found { piece.len() } else { piece.len().saturating_sub(overlap) }
+    })?;
+    Ok(found)
+}
+
 /// Where in the string table the wanted names are, sorted.
 fn places(elf: &Elf<'_>, strings: &Section, wanted: &mut dyn Wanted) -> Result<Vec<(u64, String)>, Error> {
     let mut places = vec![];

@@ -90,6 +90,10 @@ pub struct Connection {
     pub protocol_before: Option<&'static Protocol>,
     /// How often a protocol was refuted.
     pub corrections: u32,
+    /// When the handshake was over, and how many bytes had passed by then.
+    pub encrypted_since: Option<(u64, u64)>,
+    /// What is said inside was seen at either end.
+    pub inside_seen: bool,
     /// What this end is as its opening told, not as a protocol let it appear.
     opened_role: Option<Role>,
 }
@@ -127,6 +131,8 @@ impl Connection {
             policy: None,
             protocol_before: None,
             corrections: 0,
+            encrypted_since: None,
+            inside_seen: false,
             opened_role: opened.role,
             session: 0,
             session_begins: [0; 2],
@@ -154,6 +160,8 @@ impl Connection {
             policy: None,
             protocol_before: None,
             corrections: 0,
+            encrypted_since: None,
+            inside_seen: false,
             opened_role: base.opened_role,
             session,
             session_begins: [0; 2],

@@ -8,6 +8,9 @@ pub mod event;
 #[cfg(test)]
 mod kept;
 mod known;
+mod late;
+#[cfg(test)]
+mod late_tests;
 mod names;
 mod order;
 mod pairs;

@@ -142,11 +142,13 @@ impl Tracker {
             }
             return true;
         }
+        let missed = self.tell_missed_before(plain.data.key, plain);
+        self.inside_seen(plain.data.key);
         let Some(base) = self.connections.get(&plain.data.key) else { return false };
         let mut connection = Box::new(Connection::plain_of(base, key, plain.session));
         connection.identity.confidence = confidence(plain.evidence);
         let passed = base.sent.total() + base.received.total();
-        let from_start = base.opened_ns.is_some() && plain.data.offset == 0 && passed < HANDSHAKE_BYTES_MAX;
+        let from_start = !missed && base.opened_ns.is_some() && plain.data.offset == 0 && passed < HANDSHAKE_BYTES_MAX;
         connection.phase = Phase::detecting(from_start);
         connection.last_ns = plain.data.at.mono_ns;
         if connection.identity.role == Some(Role::Client) && (base.partner.is_some() || base.is_silent()) {
@@ -158,6 +160,14 @@ impl Tracker {
         self.choose_end(&mut connection);
         self.connections.insert(key, connection);
         true
+    }
+
+    fn inside_seen(&mut self, key: u64) {
+        let Some(base) = self.connections.get_mut(&key) else { return };
+        base.inside_seen = true;
+        if let Some(partner) = base.partner.and_then(|p| self.connections.get_mut(&p)) {
+            partner.inside_seen = true;
+        }
     }
 
     /// Of two ends with plaintext one is told: the server's, unless the client's already is.

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use super::connection::{Connection, Identity};
 use super::context::{Context, PolicyControl};
 use super::event::{Closed, Consumer, Data, Direction, End, Endpoint, Event, Opened, Owner, Role, Totals};
+use super::late::Late;
 use super::order::{PARKED_NS_MAX, Piece};
 use super::pairs::Pairs;
 use super::phase::{Kept, KeptPiece, Phase};
@@ -12,6 +13,7 @@ use super::plaintext::{self, Unbound};
 use super::report::{Told, report};
 use super::rows::{DatagramPeer, RowOutput};
 use crate::batch::Writer;
+use crate::discover::Processes;
 use hashbrown::HashMap;
 use protocol_parsers::{Confidence, Flow, Moment, Parser, Segment, State, Transport, Wanted};
 
@@ -38,6 +40,7 @@ pub struct Tracker {
     pub(super) writer: Writer,
     pub(super) policies: Option<Box<dyn PolicyControl>>,
     pub(super) unbound: Unbound,
+    pub(super) late: Late,
     /// Latest time seen on any event.
     now_ns: u64,
     /// Bytes since the last flush of connections that no protocol recognised.
@@ -52,6 +55,7 @@ impl Tracker {
             connections: HashMap::new(),
             pairs: Pairs::default(),
             unbound: Unbound::default(),
+            late: Late::default(),
             writer,
             policies,
             now_ns: 0,
@@ -61,6 +65,10 @@ impl Tracker {
 
     pub fn connections(&self) -> usize {
         self.connections.keys().filter(|key| !plaintext::is_plain(**key)).count()
+    }
+
+    pub(super) fn processes(&self) -> Option<&Processes> {
+        self.context.processes.as_deref()
     }
 
     /// Bytes held by connections that wait for more.
@@ -124,6 +132,7 @@ impl Tracker {
             self.connections.insert(key, connection);
         }
         self.give_up_unbound(Some(now_ns));
+        self.tell_late(Some(now_ns));
     }
 
     /// A socket without an event for its end whose process is gone.
@@ -155,6 +164,7 @@ impl Tracker {
             }
         }
         self.give_up_unbound(None);
+        self.tell_late(None);
         self.flush();
     }
 
@@ -256,6 +266,10 @@ impl Tracker {
         self.writer.losses.add("reassembly", "overlap", "message", 0, again);
         let Phase::Parsing(parser) = &connection.phase else { return };
         let wanted = parser.wanted();
+        if wanted == Wanted::Counters && connection.encrypted_since.is_none() {
+            let passed = connection.totals();
+            connection.encrypted_since = Some((data.at.mono_ns, passed.sent_bytes + passed.received_bytes));
+        }
         if wanted != Wanted::Full || (connection.policy.is_none() && data.offset > KEPT_FULL_FROM_BYTES) {
             Self::want(&mut self.policies, connection, wanted);
         }
@@ -526,6 +540,7 @@ impl Tracker {
         self.with_parser(&mut connection, |parser, out| parser.close(at, out));
         if !plaintext::is_plain(connection.key) {
             self.report(&connection, at_ns, true, totals);
+            self.note_unseen(&connection, at_ns, totals);
             self.pairs.remove(&connection);
         }
         if connection.policy.is_some()

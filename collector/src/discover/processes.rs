@@ -14,6 +14,9 @@ const EXITED_KEPT: usize = 4096;
 /// Changed processes that may wait to be written.
 const CHANGED_MAX: usize = 65536;
 
+/// Processes that are remembered to have been there before the probes of their TLS library.
+const PROBED_LATE_MAX: usize = 65536;
+
 /// A process that is new or has changed.
 pub type Change = Arc<Process>;
 
@@ -31,6 +34,8 @@ struct Inner {
     /// The newest state of each process that changed since the last time it was asked for, by process id.
     changed: HashMap<i64, Arc<Process>>,
     exited: VecDeque<(u32, i64)>,
+    /// When the TLS library of a process that was there before them got its probes, on the monotonic clock.
+    probed_late_ns: HashMap<u32, u64>,
     lost_changes: u64,
 }
 
@@ -59,6 +64,20 @@ impl Processes {
         }
         let process = Process::read(pid, self.boot)?;
         Some(self.lock().put(process))
+    }
+
+    /// What the process says inside TLS is seen from this time on only.
+    pub fn probed_late(&self, pid: u32, at_ns: u64) {
+        let late = &mut self.lock().probed_late_ns;
+        // one program may hold several libraries: which of them a connection uses is not known
+        if late.len() < PROBED_LATE_MAX || late.contains_key(&pid) {
+            late.insert(pid, at_ns);
+        }
+    }
+
+    /// The time before which what the process said inside TLS was not seen, if it was there before its probes.
+    pub fn probed_late_ns(&self, pid: u32) -> Option<u64> {
+        self.lock().probed_late_ns.get(&pid).copied()
     }
 
     /// Every process that is alive, as far as is known.
@@ -162,6 +181,7 @@ impl Inner {
             && self.by_pid.get(&pid).is_some_and(|p| p.id == id)
         {
             self.by_pid.remove(&pid);
+            self.probed_late_ns.remove(&pid);
         }
     }
 }

@@ -11,7 +11,7 @@ use aya::programs::{BtfTracePoint, Iter};
 use aya::{Btf as AyaBtf, Ebpf, EbpfLoader, Pod};
 use ebpf_abi::{Counters, ListenKey, Policy, Python, RINGS_MAX, hook};
 
-use super::uprobes::{Probe, ProbeId, Uprobes};
+use super::uprobes::{Attached, Probe, ProbesId, Uprobes};
 use super::{btf::Btf, offsets, privileges, samples};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/../ebpf/object/earshot.bpf.o"));
@@ -184,7 +184,7 @@ impl Capture {
             loader.map_max_entries("SAMPLE_SCRATCH", 2 * cpus as u32);
         }
         let mut ebpf = loader.load(OBJECT).map_err(|e| StartError::Load { what: chain(&e) })?;
-        let uprobes = Uprobes::load(&mut ebpf);
+        let uprobes = Uprobes::load(&mut ebpf, OBJECT);
         let mut capture = Self { ebpf, rings, probes: vec![], uprobes };
         capture.find_listeners(&btf);
         for (program, target, reason) in PROGRAMS {
@@ -281,12 +281,18 @@ impl Capture {
         self.uprobes.as_ref().map(|_| ()).map_err(Clone::clone)
     }
 
-    /// Probes an instruction of a file in every process that maps it.
-    pub fn probe(&mut self, file: &File, probe: Probe) -> Result<ProbeId, String> {
-        self.uprobes.as_mut().map_err(|why| why.clone())?.attach(&mut self.ebpf, file, probe)
+    /// Probes instructions of a file in every process that maps it.
+    pub fn probe(&mut self, file: &File, probes: Vec<Probe>) -> Attached {
+        match &mut self.uprobes {
+            Ok(uprobes) => uprobes.attach(&mut self.ebpf, file, probes),
+            Err(why) => {
+                let refused = probes.into_iter().map(|p| (p.target, why.clone())).collect();
+                Attached { id: None, places: 0, refused }
+            }
+        }
     }
 
-    pub fn unprobe(&mut self, id: ProbeId) {
+    pub fn unprobe(&mut self, id: ProbesId) {
         if let Ok(uprobes) = &mut self.uprobes {
             uprobes.detach(&mut self.ebpf, id);
         }

@@ -1,6 +1,6 @@
 //! Files that processes map as code, told by the kernel as it happens: `mmap` records of a perf event on each CPU.
 //!
-//! In: nothing. Out: [`Mapped`]. A mapping that was there before the start is not told; `/proc` has it.
+//! In: nothing. Out: [`Mapped`], and when (on the monotonic clock). A mapping that was there before the start is not told; `/proc` has it.
 
 use std::fs::File;
 use std::io;
@@ -31,7 +31,7 @@ const PERF_RECORD_LOST: u32 = 2;
 const PERF_RECORD_MMAP2: u32 = 10;
 const PERF_FLAG_FD_CLOEXEC: libc::c_ulong = 8;
 
-/// `struct perf_event_attr`, its first published size (PERF_ATTR_SIZE_VER0).
+/// `struct perf_event_attr`, up to the clock (PERF_ATTR_SIZE_VER3).
 #[repr(C)]
 #[derive(Default)]
 struct Attributes {
@@ -45,12 +45,22 @@ struct Attributes {
     wakeup_watermark: u32,
     bp_type: u32,
     config1: u64,
+    config2: u64,
+    branch_sample_type: u64,
+    sample_regs_user: u64,
+    sample_stack_user: u32,
+    clock: libc::clockid_t,
 }
 
 /// Bits of `Attributes::flags`.
 const MMAP: u64 = 1 << 8;
 const WATERMARK: u64 = 1 << 14;
+const SAMPLE_ID_ALL: u64 = 1 << 18;
 const MMAP2: u64 = 1 << 23;
+const USE_CLOCK: u64 = 1 << 25;
+/// With `SAMPLE_ID_ALL`: every record ends with its time.
+const PERF_SAMPLE_TIME: u64 = 1 << 2;
+const TIME_BYTES: usize = 8;
 
 /// `struct perf_event_mmap_page`, as far as it is needed.
 const DATA_HEAD: usize = 1024;
@@ -77,8 +87,10 @@ impl Buffer {
             kind: PERF_TYPE_SOFTWARE,
             size: size_of::<Attributes>() as u32,
             config: PERF_COUNT_SW_DUMMY,
-            flags: MMAP | MMAP2 | WATERMARK,
+            sample_type: PERF_SAMPLE_TIME,
+            flags: MMAP | MMAP2 | WATERMARK | SAMPLE_ID_ALL | USE_CLOCK,
             wakeup_watermark: 1,
+            clock: libc::CLOCK_MONOTONIC,
             ..Default::default()
         };
         // SAFETY: the attributes live through the call and say how large they are.
@@ -156,7 +168,7 @@ impl Mappings {
     }
 
     /// Waits until something is mapped, at most so long; returns how many records the kernel had no room for.
-    pub fn wait(&self, at_most: Duration, mut each: impl FnMut(Mapped)) -> u64 {
+    pub fn wait(&self, at_most: Duration, mut each: impl FnMut(Mapped, u64)) -> u64 {
         let mut polled: Vec<libc::pollfd> =
             self.buffers.iter().map(|b| libc::pollfd { fd: b.file.as_raw_fd(), events: libc::POLLIN, revents: 0 }).collect();
         // SAFETY: the array is as long as said; an interrupted wait is as good as one that ended.
@@ -165,8 +177,8 @@ impl Mappings {
         for buffer in &self.buffers {
             buffer.read(&mut |kind, body| match kind {
                 PERF_RECORD_MMAP2 => {
-                    if let Some(mapped) = mapped(body) {
-                        each(mapped);
+                    if let Some((mapped, at_ns)) = mapped(body) {
+                        each(mapped, at_ns);
                     }
                 }
                 PERF_RECORD_LOST => lost += word64(body, 8).unwrap_or(1),
@@ -185,13 +197,15 @@ fn word64(bytes: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_ne_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
 }
 
-/// The body of PERF_RECORD_MMAP2: pid, tid, addr, len, pgoff, maj, min, ino, ino_generation, prot, flags, filename.
+/// The body of PERF_RECORD_MMAP2: pid, tid, addr, len, pgoff, maj, min, ino, ino_generation, prot, flags, filename, time.
 /// None for memory without a file.
-fn mapped(body: &[u8]) -> Option<Mapped> {
+fn mapped(body: &[u8]) -> Option<(Mapped, u64)> {
     let (start, len, inode) = (word64(body, 8)?, word64(body, 16)?, word64(body, 40)?);
-    let path = body.get(64..)?.split(|b| *b == 0).next()?.to_vec();
-    let device = (word32(body, 32)?, word32(body, 36)?);
-    (inode != 0).then_some(Mapped { pid: word32(body, 0)?, start, end: start.checked_add(len)?, device, inode, path })
+    let time_at = body.len().checked_sub(TIME_BYTES)?;
+    let path = body.get(64..time_at)?.split(|b| *b == 0).next()?.to_vec();
+    let (device, at_ns) = ((word32(body, 32)?, word32(body, 36)?), word64(body, time_at)?);
+    let mapped = Mapped { pid: word32(body, 0)?, start, end: start.checked_add(len)?, device, inode, path };
+    (inode != 0).then_some((mapped, at_ns))
 }
 
 /// Numbers of a list such as `0-3,8`.
@@ -232,10 +246,11 @@ mod tests {
             body.extend_from_slice(&n.to_ne_bytes());
         }
         body.extend_from_slice(&[0; 8]);
-        body.extend_from_slice(b"/usr/lib/libssl.so.3\0\0\0");
+        body.extend_from_slice(b"/usr/lib/libssl.so.3\0\0\0\0");
+        body.extend_from_slice(&1234u64.to_ne_bytes());
         let expected =
             Mapped { pid: 7, start: 0x1000, end: 0x3000, device: (254, 1), inode: 99, path: b"/usr/lib/libssl.so.3".to_vec() };
-        assert_eq!(mapped(&body), Some(expected));
+        assert_eq!(mapped(&body), Some((expected, 1234)));
         body[40..48].fill(0);
         assert_eq!(mapped(&body), None);
         assert_eq!(mapped(&body[..20]), None);

@@ -3,7 +3,7 @@
 use std::fs::{File, Metadata, OpenOptions};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 
-use hashbrown::HashSet;
+use hashbrown::HashMap;
 
 use crate::kernel::Mapped;
 
@@ -25,6 +25,10 @@ pub struct MappingId {
 }
 
 impl FileId {
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     pub fn of(meta: &Metadata) -> Self {
         let changed_ns = i128::from(meta.ctime()) * 1_000_000_000 + i128::from(meta.ctime_nsec());
         Self { device: meta.dev(), inode: meta.ino(), bytes: meta.len(), changed_ns }
@@ -38,11 +42,12 @@ impl MappingId {
 }
 
 /// Opens the mapped file itself: by the mapping, which holds also when the name is gone or means another file, else by its name
-/// in the process's own mount namespace.
+/// in the process's own mount namespace, else (the process may be gone) in this one.
 pub fn open(mapped: &Mapped) -> Option<(File, FileId)> {
     let by_mapping = format!("/proc/{}/map_files/{:x}-{:x}", mapped.pid, mapped.start, mapped.end);
-    let by_name = format!("/proc/{}/root{}", mapped.pid, String::from_utf8_lossy(&mapped.path));
-    [by_mapping, by_name].iter().find_map(|path| {
+    let name = String::from_utf8_lossy(&mapped.path).into_owned();
+    let by_name = format!("/proc/{}/root{name}", mapped.pid);
+    [by_mapping, by_name, name].iter().find_map(|path| {
         let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path).ok()?;
         let meta = file.metadata().ok()?;
         if !meta.is_file() || meta.ino() != mapped.inode {
@@ -52,10 +57,17 @@ pub fn open(mapped: &Mapped) -> Option<(File, FileId)> {
     })
 }
 
-/// Every file that is mapped as code now, each once.
-pub fn mapped_now() -> Vec<Mapped> {
-    let mut seen = HashSet::new();
-    let mut out = vec![];
+/// A file that is mapped as code now, and the processes that do; the mapping is the first one's.
+#[derive(Debug)]
+pub struct MappedNow {
+    pub mapped: Mapped,
+    pub pids: Vec<u32>,
+}
+
+/// Every file that is mapped as code now.
+pub fn mapped_now() -> Vec<MappedNow> {
+    let mut places = HashMap::new();
+    let mut out: Vec<MappedNow> = vec![];
     let own = std::process::id();
     for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|n| n.parse::<u32>().ok()) else { continue };
@@ -63,8 +75,11 @@ pub fn mapped_now() -> Vec<Mapped> {
             continue;
         }
         for mapped in code_of(pid) {
-            if seen.insert(MappingId::of(&mapped)) {
-                out.push(mapped);
+            let at = *places.entry(MappingId::of(&mapped)).or_insert(out.len());
+            match out.get_mut(at) {
+                Some(known) if known.pids.last() == Some(&pid) => {}
+                Some(known) => known.pids.push(pid),
+                None => out.push(MappedNow { mapped, pids: vec![pid] }),
             }
         }
     }
@@ -74,6 +89,18 @@ pub fn mapped_now() -> Vec<Mapped> {
 /// Whether the process still maps the file.
 pub fn maps(pid: u32, file: &FileId) -> bool {
     code_of(pid).iter().any(|m| m.inode == file.inode)
+}
+
+/// Of these files, those that some process maps, with the processes. A child maps what its parent did without the kernel
+/// telling it.
+pub fn users_of(files: &[FileId]) -> HashMap<FileId, Vec<u32>> {
+    let mut users: HashMap<FileId, Vec<u32>> = HashMap::new();
+    for now in mapped_now() {
+        for file in files.iter().filter(|file| file.inode == now.mapped.inode) {
+            users.entry(file.clone()).or_default().extend(&now.pids);
+        }
+    }
+    users
 }
 
 /// What the process maps as code of files now.

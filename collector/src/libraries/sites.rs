@@ -1,6 +1,6 @@
 //! The sites of an analysis in the words of the kernel programs.
 
-use ebpf_abi::{Place as AbiPlace, Site as AbiSite, call, place, runtime};
+use ebpf_abi::{Place as AbiPlace, Site as AbiSite, call, moment, place, runtime};
 
 use crate::binary::{Analysis, Call, Kind, Moment, Place, Register};
 use crate::kernel::{Probe, Run};
@@ -12,19 +12,20 @@ pub fn probes(analysis: &Analysis, path: &str) -> Vec<Probe> {
         let target = format!("{path}:{}+{:#x}", site.symbol, site.offset);
         // a peek's bytes come again with the read
         let Some(call) = call_of(site.call) else { continue };
-        let wanted = match site.moment {
-            Moment::Entry => Run::Entry,
+        let (run, moment) = match site.moment {
+            Moment::Entry => (Run::Passes, moment::ENTRY),
             // the end of a session, and its descriptor, are known from the entry
             Moment::Result if call >= call::FREE => continue,
-            Moment::Result if site.uretprobe => Run::Return,
-            Moment::Result => Run::Result,
+            Moment::Result if site.uretprobe => (Run::Return, moment::RESULT),
+            Moment::Result => (Run::Passes, moment::RESULT),
         };
         let kind = if site.emulated { "emulated" } else { "single-stepped" };
         probes.push(Probe {
             offset: site.offset,
-            run: wanted,
+            run,
             site: AbiSite {
                 call,
+                moment,
                 runtime: if site.kind == Kind::Go { runtime::GO } else { runtime::THREADS },
                 object: abi(site.arguments[0]),
                 buffer: abi(site.arguments[1]),

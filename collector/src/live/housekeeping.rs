@@ -11,7 +11,8 @@ use schema::{HostPrefix, ProcessPrefix};
 use crate::batch::Writer;
 use crate::connect::Context;
 use crate::discover::{Process, stat_row};
-use crate::kernel::{Capture, ProbeState, monotonic_ns};
+use crate::kernel::{Capture, monotonic_ns};
+use crate::libraries::Told;
 
 const PASS: Duration = Duration::from_millis(200);
 /// How often probes and counters are told.
@@ -22,21 +23,16 @@ const STATS_PASSES: u64 = 50;
 pub struct Housekeeper {
     context: Context,
     capture: Arc<Mutex<Capture>>,
-    refusals: Arc<Mutex<Vec<ProbeState>>>,
+    told: Arc<Told>,
     stop: Arc<AtomicBool>,
     writer: Writer,
     counted: Counters,
 }
 
 impl Housekeeper {
-    pub fn new(
-        context: Context,
-        capture: Arc<Mutex<Capture>>,
-        refusals: Arc<Mutex<Vec<ProbeState>>>,
-        stop: Arc<AtomicBool>,
-    ) -> Self {
+    pub fn new(context: Context, capture: Arc<Mutex<Capture>>, told: Arc<Told>, stop: Arc<AtomicBool>) -> Self {
         let writer = Writer::new(context.sink.clone(), context.host.clone());
-        Self { context, capture, refusals, stop, writer, counted: Counters::default() }
+        Self { context, capture, told, stop, writer, counted: Counters::default() }
     }
 
     pub fn run(mut self) {
@@ -109,7 +105,7 @@ impl Housekeeper {
     }
 
     fn probes(&mut self) {
-        let probes = super::all_probes(&self.capture, &self.refusals);
+        let probes = super::all_probes(&self.capture, &self.told);
         let (now, host) = (self.now(), self.context.host.clone());
         for probe in probes {
             let row = ProbeStatus {

@@ -17,7 +17,7 @@ use crate::batch::Sink;
 use crate::connect::Context;
 use crate::discover::Processes;
 use crate::kernel::{Capture, Clock, ProbeState, StartError, boottime_minus_monotonic_ns, release_memory};
-use crate::libraries::Libraries;
+use crate::libraries::{Libraries, Told};
 use crate::profile::Profiler;
 use worker::Policy;
 
@@ -37,7 +37,7 @@ pub struct Live {
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
     capture: Arc<Mutex<Capture>>,
-    refusals: Arc<Mutex<Vec<ProbeState>>>,
+    told: Arc<Told>,
 }
 
 impl Live {
@@ -78,19 +78,19 @@ impl Live {
             let profiler = Profiler::new(ring, pythons, context.clone(), stop.clone());
             threads.push(spawn("profile".to_owned(), move || profiler.run())?);
         }
-        let refusals = Arc::new(Mutex::new(vec![]));
-        let libraries = Libraries::start(capture.clone(), refusals.clone());
+        let told = Arc::new(Told::default());
+        let libraries = Libraries::start(capture.clone(), processes.clone(), told.clone());
         let stopped = stop.clone();
         threads.push(spawn("libraries".to_owned(), move || libraries.run(&stopped))?);
-        let housekeeper = housekeeping::Housekeeper::new(context, capture.clone(), refusals.clone(), stop.clone());
+        let housekeeper = housekeeping::Housekeeper::new(context, capture.clone(), told.clone(), stop.clone());
         threads.push(spawn("housekeeping".to_owned(), move || housekeeper.run())?);
         // reading the kernel's types took much more memory than what is kept of them
         release_memory();
-        Ok(Self { stop, threads, capture, refusals })
+        Ok(Self { stop, threads, capture, told })
     }
 
     pub fn probes(&self) -> Vec<ProbeState> {
-        all_probes(&self.capture, &self.refusals)
+        all_probes(&self.capture, &self.told)
     }
 
     /// Reads what the rings still hold, closes every connection, hands the rows to the sink, detaches.
@@ -105,9 +105,9 @@ impl Live {
 }
 
 /// What is attached, and what could not be.
-fn all_probes(capture: &Mutex<Capture>, refusals: &Mutex<Vec<ProbeState>>) -> Vec<ProbeState> {
+fn all_probes(capture: &Mutex<Capture>, told: &Told) -> Vec<ProbeState> {
     let mut probes = capture.lock().unwrap_or_else(|e| e.into_inner()).probes();
-    probes.extend(refusals.lock().unwrap_or_else(|e| e.into_inner()).iter().cloned());
+    probes.extend(told.states());
     probes
 }
 

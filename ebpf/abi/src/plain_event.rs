@@ -58,6 +58,14 @@ pub mod call {
     pub const SET_DESCRIPTOR: u8 = 8;
 }
 
+/// What is known of a call where a probe is.
+pub mod moment {
+    /// It begins: its arguments.
+    pub const ENTRY: u8 = 0;
+    /// It ends: its result.
+    pub const RESULT: u8 = 1;
+}
+
 /// Who keeps a call apart from others of its process.
 pub mod runtime {
     /// The thread.
@@ -92,7 +100,9 @@ pub struct Place {
 pub struct Site {
     pub call: u8,
     pub runtime: u8,
-    pub _pad: [u8; 2],
+    /// A value of [`moment`].
+    pub moment: u8,
+    pub _pad: u8,
     pub object: Place,
     pub buffer: Place,
     pub length: Place,

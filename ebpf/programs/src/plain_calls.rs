@@ -10,7 +10,7 @@ use aya_ebpf::{
     macros::{uprobe, uretprobe},
     programs::{ProbeContext, RetProbeContext},
 };
-use ebpf_abi::{Place, SLICES_MAX, SessionKey, Site, call, direction, evidence, place, policy, runtime};
+use ebpf_abi::{Count, Place, SLICES_MAX, SessionKey, Site, call, direction, evidence, moment, place, policy, runtime};
 
 use crate::evidence::{self as threads, ThreadState, Touch};
 use crate::kernel::{OWN_PID, read_user};
@@ -55,22 +55,49 @@ pub struct Call {
 const GO_CONN_DATA: u64 = 8;
 const GO_SYSFD: u64 = 16;
 
+/// One program for all instructions, so that all of a file can be probed at once.
 #[uprobe]
-pub fn call_entry(ctx: ProbeContext) -> u32 {
-    unsafe { entered(ctx.as_ptr().cast()) };
-    0
-}
-
-#[uprobe]
-pub fn call_result(ctx: ProbeContext) -> u32 {
-    unsafe { returned(ctx.as_ptr().cast()) };
+pub fn call_passes(ctx: ProbeContext) -> u32 {
+    unsafe {
+        let regs = ctx.as_ptr().cast();
+        if let Some(site) = site(regs) {
+            if site.moment == moment::ENTRY { entered(regs, site) } else { returned(regs, site) }
+        }
+    }
     0
 }
 
 #[uretprobe]
 pub fn call_return(ctx: RetProbeContext) -> u32 {
-    unsafe { returned(ctx.as_ptr().cast()) };
+    unsafe {
+        let regs = ctx.as_ptr().cast();
+        if let Some(site) = site(regs) {
+            returned(regs, site);
+        }
+    }
     0
+}
+
+/// Adds to a value of this CPU. These programs may lose the CPU to another thread's in their midst, which counts in the same
+/// place.
+#[inline(always)]
+unsafe fn add(to: *mut u64, n: u64) {
+    #[cfg(target_arch = "bpf")]
+    unsafe {
+        core::arch::asm!("lock *(u64 *)({to} + 0) += {n}", to = in(reg) to, n = in(reg) n);
+    }
+    #[cfg(not(target_arch = "bpf"))]
+    unsafe {
+        *to += n;
+    }
+}
+
+#[inline(always)]
+unsafe fn counted(count: &mut Count, bytes: u64) {
+    unsafe {
+        add(&raw mut count.events, 1);
+        add(&raw mut count.bytes, bytes);
+    }
 }
 
 #[inline(always)]
@@ -78,7 +105,7 @@ unsafe fn site(regs: *mut pt_regs) -> Option<&'static Site> {
     unsafe {
         let index = helpers::bpf_get_attach_cookie(regs.cast()) as u32;
         if let Some(hits) = SITE_HITS.get_ptr_mut(index) {
-            *hits += 1;
+            add(hits, 1);
         }
         SITES.get(index)
     }
@@ -128,9 +155,8 @@ unsafe fn key(regs: *const pt_regs, site: &Site) -> CallKey {
 }
 
 #[inline(always)]
-unsafe fn entered(regs: *mut pt_regs) {
+unsafe fn entered(regs: *mut pt_regs, site: &Site) {
     unsafe {
-        let Some(site) = site(regs) else { return };
         let key = key(regs, site);
         let object = value(regs, &site.object);
         if key.process == OWN_PID.load() || object == 0 {
@@ -225,9 +251,8 @@ unsafe fn followed(session: *mut Session, touch: *mut Touch) {
 }
 
 #[inline(always)]
-unsafe fn returned(regs: *mut pt_regs) {
+unsafe fn returned(regs: *mut pt_regs, site: &Site) {
     unsafe {
-        let Some(site) = site(regs) else { return };
         let key = key(regs, site);
         let Some(under_way) = CALLS.get_ptr_mut(key) else { return };
         let session_key = SessionKey { object: (*under_way).object, pid: key.process, _pad: 0 };
@@ -253,8 +278,7 @@ unsafe fn returned(regs: *mut pt_regs) {
             && let Some(counters) = counters()
         {
             for count in [&mut counters.plain_seen, &mut counters.plain_unread] {
-                count.events += 1;
-                count.bytes += moved;
+                counted(count, moved);
             }
         }
         let _ = CALLS.remove(key);
@@ -345,8 +369,7 @@ unsafe fn transfer_slices(key: &CallKey, under_way: *mut Call, session: *mut Ses
         {
             (*session).sent_bytes += left;
             for count in [&mut counters.plain_seen, &mut counters.plain_unread] {
-                count.events += 1;
-                count.bytes += left;
+                counted(count, left);
             }
         }
     }
@@ -356,15 +379,13 @@ unsafe fn transfer_slices(key: &CallKey, under_way: *mut Call, session: *mut Ses
 unsafe fn transfer(key: &CallKey, under_way: *mut Call, session: *mut Session, moved: u64, writing: bool) {
     unsafe {
         let Some(counters) = counters() else { return };
-        counters.plain_seen.events += 1;
-        counters.plain_seen.bytes += moved;
+        counted(&mut counters.plain_seen, moved);
         let at = if writing { &raw mut (*session).sent_bytes } else { &raw mut (*session).received_bytes };
         let offset = *at;
         *at = offset + moved;
         let policy_ = sessions::current_policy(session);
         if policy_ == policy::COUNTERS || policy_ == policy::OFF {
-            counters.plain_counted.events += 1;
-            counters.plain_counted.bytes += moved;
+            counted(&mut counters.plain_counted, moved);
             return;
         }
         let about = plain_copy::about(
@@ -387,7 +408,6 @@ unsafe fn transfer(key: &CallKey, under_way: *mut Call, session: *mut Session, m
             plain_copy::LOST_RING_FULL => &mut counters.plain_ring_full,
             _ => &mut counters.plain_unread,
         };
-        count.events += 1;
-        count.bytes += moved;
+        counted(count, moved);
     }
 }

@@ -4,7 +4,7 @@ use aya_ebpf::helpers::generated as helpers;
 use ebpf_abi::{Policy, SessionKey, evidence};
 
 use crate::evidence::Touch;
-use crate::maps::{CLOSED, EPOCH, NUMBERS, POLICIES, SESSIONS};
+use crate::maps::{CLOSED, EPOCH, POLICIES, SESSIONS};
 
 /// Weak evidence for another connection that is needed to believe it.
 const OBJECTIONS_MAX: u8 = 2;
@@ -30,15 +30,11 @@ pub struct Session {
     pub _pad: u8,
 }
 
+/// Names a session by when and on which CPU it was first heard of: a counter would have to be shared with programs that may
+/// run in the midst of this one.
 #[inline(always)]
 unsafe fn next_number() -> u64 {
-    match NUMBERS.get_ptr_mut(0) {
-        Some(number) => unsafe {
-            *number += 1;
-            *number << 10 | helpers::bpf_get_smp_processor_id() as u64
-        },
-        None => 0,
-    }
+    unsafe { helpers::bpf_ktime_get_ns() << 10 | helpers::bpf_get_smp_processor_id() as u64 }
 }
 
 /// The session of an object, made at first use.

@@ -17,6 +17,7 @@ const SYMTAB: u32 = 2;
 const STRTAB: u32 = 3;
 const NOTE: u32 = 7;
 const DYNSYM: u32 = 11;
+const GNU_HASH: u32 = 0x6fff_fff6;
 
 pub fn file(bytes: &[u8]) -> File {
     let mut file = tempfile::tempfile().unwrap();
@@ -49,6 +50,30 @@ pub fn library(functions: &[(&str, &[u8])], exported: bool) -> Vec<u8> {
         &text(functions),
         vec![(".note.gnu.build-id", NOTE, 0, note), (".symbols", kind, 4, symbols), (".strings", STRTAB, 0, strings)],
     )
+}
+
+/// A library with the loader's hash table, in which all functions share one bucket and the filter lets all pass.
+pub fn hashed_library(functions: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut strings = vec![0];
+    let mut symbols = vec![0; 24];
+    let mut chain = vec![];
+    for (number, (name, code)) in functions.iter().enumerate() {
+        symbols.extend((strings.len() as u32).to_le_bytes());
+        symbols.extend([0x12, 0, 1, 0]);
+        symbols.extend(address(number).to_le_bytes());
+        symbols.extend((code.len() as u64).to_le_bytes());
+        strings.extend(name.as_bytes());
+        strings.push(0);
+        let hash = name.bytes().fold(5381_u32, |hash, byte| hash.wrapping_mul(33).wrapping_add(u32::from(byte)));
+        let last = number + 1 == functions.len();
+        chain.extend((hash & !1 | u32::from(last)).to_le_bytes());
+    }
+    let mut table: Vec<u8> = [1_u32, 1, 1, 6].iter().flat_map(|word| word.to_le_bytes()).collect();
+    table.extend([0xff; 8]);
+    table.extend(1_u32.to_le_bytes());
+    table.extend(chain);
+    let sections = vec![(".dynsym", DYNSYM, 3, symbols), (".dynstr", STRTAB, 0, strings), (".gnu.hash", GNU_HASH, 2, table)];
+    elf(&text(functions), sections)
 }
 
 /// A Go program without symbols.

@@ -1,8 +1,8 @@
 //! OpenSSL and GnuTLS: what is chosen in functions of every make.
 
-use super::super::{Analysis, Call, Kind, Moment, Place, Register, Site, analyse, analyse_without_return_probes};
+use super::super::{Analysis, Call, Confidence, Kind, Moment, Place, Register, Site, analyse, analyse_without_return_probes};
 use super::code::*;
-use super::fixture::{TEXT, TEXT_OFFSET, file, library};
+use super::fixture::{TEXT, TEXT_OFFSET, file, hashed_library, library};
 
 const UNKNOWN: [Place; 4] = [Place::Unknown; 4];
 
@@ -156,4 +156,27 @@ fn either_symbol_table_will_do() {
 fn other_libraries_hold_nothing() {
     assert_eq!(analyse(&file(&library(&[("SSL_read", TABLE), ("read", TABLE)], true))).unwrap(), None);
     assert_eq!(analyse(&file(&library(&[], true))).unwrap(), None);
+}
+
+#[test]
+fn the_loaders_hash_table_gives_the_same_functions() {
+    let functions: [(&str, &[u8]); 4] =
+        [("SSL_new", FORWARDS), ("SSL_read", CHECKED_AT_THE_END), ("SSL_write", STATUS_AND_VALUE), ("SSL_shutdown", FORWARDS)];
+    let hashed = analyse(&file(&hashed_library(&functions))).unwrap().unwrap();
+    let looked_through = analysed(&functions);
+    assert_eq!(hashed.sites, looked_through.sites);
+    assert!(hashed.sites.len() >= 4 && hashed.confidence == Confidence::Exported, "{hashed:?}");
+    assert_eq!(analyse(&file(&hashed_library(&functions[..2]))).unwrap(), None);
+}
+
+#[test]
+fn a_hash_table_that_is_damaged_gives_nothing_and_no_panic() {
+    let functions: [(&str, &[u8]); 2] = [("SSL_read", CHECKED_AT_THE_END), ("SSL_write", STATUS_AND_VALUE)];
+    let whole = hashed_library(&functions);
+    for cut in (0..whole.len()).step_by(7) {
+        let mut bytes = whole.clone();
+        bytes[cut] ^= 0xff;
+        let _ = analyse(&file(&bytes));
+        let _ = analyse(&file(&whole[..cut]));
+    }
 }
