@@ -40,9 +40,10 @@ fn plain(frame: &str) -> String {
     while let Some(rest) = ["_", "GI_", "libc_"].iter().find_map(|start| name.strip_prefix(start)) {
         name = rest;
     }
+    let name = without_arguments(name).replace("(anonymous namespace)", "{anonymous}");
     // parameters, versions of symbols, and what a library calls its own definition
-    let name = name.split(['(', '@']).next().unwrap_or(name).trim();
-    without_arguments(name.strip_suffix("_impl").unwrap_or(name))
+    let name = name.split(['(', '@']).next().unwrap_or_default().trim();
+    name.strip_suffix("_impl").unwrap_or(name).to_owned()
 }
 
 /// Without the arguments of generic functions, which not all write alike: `a::b::<T>::c` is `a::b::c`.
@@ -127,6 +128,7 @@ mod tests {
             ("a::b::<fn() -> C<u8>, D>::e", "a::b::e"),
             ("<a::B as c::D>::f", "<a::B as c::D>::f"),
             ("f::<g", "f"),
+            ("a::(anonymous namespace)::Invoke(int)", "a::{anonymous}::Invoke"),
             ("schedule [module]", "schedule"),
             ("[libc.so.6]", "[?]"),
         ] {
