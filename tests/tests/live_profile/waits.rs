@@ -2,13 +2,17 @@
 
 use std::process::Command;
 
+use tests::Earshot;
+
 use crate::programs::{Workshop, run_together};
 use crate::stacks::{amounts_to, earshot, settle, shown, taken};
 
-const TIMES: &str = "40";
-const MS: &str = "75";
+const TIMES: i64 = 20;
+const MS: i64 = 150;
 /// Of a thread's own measure: the bound.
 const OFF_MAX: f64 = 0.03;
+/// Where many threads of a host wait, some waits stand for others: chance may be off by so many standard deviations more.
+const SIGMAS: f64 = 4.0;
 
 #[test]
 fn waits_are_as_long_as_the_threads_say() -> anyhow::Result<()> {
@@ -17,7 +21,7 @@ fn waits_are_as_long_as_the_threads_say() -> anyhow::Result<()> {
     let cases = [("nap", "nap"), ("condition", "condition"), ("socket", "socket_read"), ("moved", "nap")];
     let mut commands = cases.map(|(how, _)| {
         let mut command = Command::new(&program);
-        command.args([how, TIMES, MS]);
+        command.args([how, &TIMES.to_string(), &MS.to_string()]);
         command
     });
     let earshot = earshot()?;
@@ -25,11 +29,21 @@ fn waits_are_as_long_as_the_threads_say() -> anyhow::Result<()> {
     settle(&earshot)?;
     for ((how, function), ran) in cases.iter().zip(&ran) {
         let waited = ran.number("waited")?;
-        let stacks = taken(&earshot, &format!("s.thread_id = {}", ran.number("thread")?), "off_cpu")?;
+        let thread = ran.number("thread")?;
+        let stacks = taken(&earshot, &format!("s.thread_id = {thread}"), "off_cpu")?;
         let (within, others): (Vec<_>, Vec<_>) = stacks.into_iter().partition(|s| s.find(&[*function]).is_some());
-        amounts_to(&within, waited, OFF_MAX).map_err(|e| e.context(format!("{how}; others: {}", shown(&others))))?;
+        let off = OFF_MAX + SIGMAS * chance(&earshot, thread, waited / TIMES)? / waited as f64;
+        amounts_to(&within, waited, off).map_err(|e| e.context(format!("{how}; others: {}", shown(&others))))?;
         let rootless = within.iter().find(|s| s.find(&["waiter", *function]).is_none());
         anyhow::ensure!(rootless.is_none(), "{how}: not called by the thread's function: {rootless:?}");
     }
     Ok(())
+}
+
+/// The standard deviation of the sum of a thread's waits, which are of one length: a wait that stands for a longer time was told
+/// with the probability that their lengths have to each other.
+fn chance(earshot: &Earshot, thread: i64, length_ns: i64) -> anyhow::Result<f64> {
+    let waits = earshot.rows(&format!("SELECT value FROM stack_samples WHERE kind = 'off_cpu' AND thread_id = {thread}"))?;
+    let stands_for = waits.iter().filter_map(|row| row["value"].as_i64()).filter(|value| *value > length_ns + length_ns / 10);
+    Ok(stands_for.map(|value| value as f64 * (value - length_ns) as f64).sum::<f64>().sqrt())
 }

@@ -40,7 +40,36 @@ fn plain(frame: &str) -> String {
     while let Some(rest) = ["_", "GI_", "libc_"].iter().find_map(|start| name.strip_prefix(start)) {
         name = rest;
     }
-    name.split('(').next().unwrap_or(name).trim().to_owned()
+    let name = without_arguments(name).replace("(anonymous namespace)", "{anonymous}");
+    // parameters, versions of symbols, and what a library calls its own definition
+    let name = name.split(['(', '@']).next().unwrap_or_default().trim();
+    name.strip_suffix("_impl").unwrap_or(name).to_owned()
+}
+
+/// Without the arguments of generic functions, which not all write alike: `a::b::<T>::c` is `a::b::c`.
+fn without_arguments(name: &str) -> String {
+    let (mut out, mut rest) = (String::new(), name);
+    while let Some(at) = rest.find("::<") {
+        out.push_str(&rest[..at]);
+        rest = behind_bracket(&rest[at + 2..]);
+    }
+    out + rest
+}
+
+/// What follows the bracket that the text begins with.
+fn behind_bracket(text: &str) -> &str {
+    let mut depth = 0;
+    for (at, character) in text.char_indices() {
+        match character {
+            '<' => depth += 1,
+            '>' if !text[..at].ends_with('-') => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return &text[at + 1..];
+        }
+    }
+    ""
 }
 
 pub struct Compared {
@@ -88,6 +117,23 @@ mod tests {
         let mut out = Stacks::default();
         all.iter().for_each(|(stack, samples)| out.add(stack.split(';'), *samples));
         out
+    }
+
+    #[test]
+    fn names_are_compared_without_what_is_written_in_many_ways() {
+        for (frame, name) in [
+            ("__GI___read", "read"),
+            ("__libc_start_main@@GLIBC_2.34", "start_main"),
+            ("__libc_start_main_impl", "start_main"),
+            ("a::b::<fn() -> C<u8>, D>::e", "a::b::e"),
+            ("<a::B as c::D>::f", "<a::B as c::D>::f"),
+            ("f::<g", "f"),
+            ("a::(anonymous namespace)::Invoke(int)", "a::{anonymous}::Invoke"),
+            ("schedule [module]", "schedule"),
+            ("[libc.so.6]", "[?]"),
+        ] {
+            assert_eq!(plain(frame), name);
+        }
     }
 
     #[test]
