@@ -136,7 +136,10 @@ fn prepared_statements_from_each_language() -> anyhow::Result<()> {
         succeed(&mut client)?;
         let expected = prepared_calls(table);
         let columns = "command, query, parameters, rows, affected_rows, error_code";
-        let chosen = format!(" AND command IN ('COM_STMT_PREPARE', 'COM_STMT_EXECUTE') AND query ~ '{table} ' ORDER BY time");
+        // Java sends a statement with its first execution, at the same moment
+        let chosen = format!(
+            " AND command IN ('COM_STMT_PREPARE', 'COM_STMT_EXECUTE') AND query ~ '{table} ' ORDER BY time, command DESC"
+        );
         let mut rows = earshot.rows_when(&(query(&mariadb, columns) + &chosen), expected.len())?;
         for row in &mut rows {
             row["parameters"] = parameters(row);
@@ -159,7 +162,14 @@ fn compressed_packets_small_and_large() -> anyhow::Result<()> {
     assert!(ended.out.starts_with("Compression\tON\n2000\nxxx"), "{}{}", ended.out, ended.err);
     let row = |text: &str, rows: u32| json!({ "query": text, "rows": rows, "error_code": null });
     let expected = [row(&texts[0], 1), row(&texts[1], 1), row(&texts[2], 4)];
-    earshot.expect(&(query(&mariadb, "query, rows, error_code") + " AND command = 'COM_QUERY'"), &expected)
+    earshot.expect(&(query(&mariadb, "query, rows, error_code") + " AND command = 'COM_QUERY'"), &expected)?;
+    // of one byte repeated, little goes over the connection
+    let size = |column: &str, text: &str| {
+        earshot.number(&(query(&mariadb, &format!("{column} AS n")) + &format!(" AND query LIKE '{text}%'")))
+    };
+    let (asked, answered) = (size("request_bytes", "SELECT length")?, size("response_bytes", "SELECT repeat")?);
+    assert!((30..500).contains(&asked) && (100..100_000).contains(&answered), "{asked} and {answered} bytes");
+    Ok(())
 }
 
 #[test]

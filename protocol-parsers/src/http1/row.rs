@@ -53,7 +53,8 @@ impl Rows {
             let (body, cut) = body(response, self.body_bytes_max, &mut self.resp_body);
             row.resp_body = body;
             exchange.started = response.started;
-            exchange.ended_ns = response.whole.then_some(response.last_ns);
+            // how long it took is not known when its request was not seen
+            exchange.ended_ns = (request.is_some() && response.whole).then_some(response.last_ns);
             exchange.response_bytes = Some(response.bytes);
             add(&mut exchange, response, cut);
         }

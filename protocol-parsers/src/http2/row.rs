@@ -57,9 +57,9 @@ impl Rows {
         let mut row = HttpEvent { http_version: Some(b"2"), stream_id: Some(i64::from(id)), ..HttpEvent::default() };
         let mut exchange = Exchange {
             started: call.started(),
-            // how long a call took is not known when its request was not seen
-            ended_ns: (request.begun && response.whole).then(|| response.last_ns.max(call.started().mono_ns)),
-            request_bytes: request.begun.then_some(request.bytes),
+            // how long a call took is not known when the beginning of its request was not seen
+            ended_ns: (request.head && response.whole).then(|| response.last_ns.max(call.started().mono_ns)),
+            request_bytes: request.head.then_some(request.bytes),
             response_bytes: response.begun.then_some(response.bytes),
             truncated: false,
             gap_before: request.gap_before || response.gap_before,

@@ -9,6 +9,7 @@ use std::io::Read;
 use flate2::{Decompress, FlushDecompress, Status};
 
 use super::limits::ZSTD_FRAME_BYTES_MAX;
+use super::meter::{Origin, Share};
 use crate::Moment;
 
 const HEADER_BYTES: usize = 7;
@@ -52,7 +53,7 @@ pub struct Frames {
     left: usize,
     /// Unpacked bytes that are still to be given out.
     owed: usize,
-    started: Moment,
+    origin: Origin,
     inflate: Option<Box<Decompress>>,
     packed: Vec<u8>,
     unpacked: Vec<u8>,
@@ -61,13 +62,13 @@ pub struct Frames {
 }
 
 impl Frames {
-    /// Unpacks; `sink` gets the pieces with the moment at which their frame began.
-    pub fn feed(&mut self, mut data: &[u8], at: Moment, sink: &mut dyn FnMut(Piece<'_>, Moment)) {
+    /// Unpacks; `sink` gets the pieces and where they are from.
+    pub fn feed(&mut self, mut data: &[u8], at: Moment, sink: &mut dyn FnMut(Piece<'_>, Origin)) {
         while !data.is_empty() && !self.lost {
             if !self.inside {
                 let n = (HEADER_BYTES - self.header_len).min(data.len());
                 if self.header_len == 0 {
-                    self.started = at;
+                    self.origin.started = at;
                 }
                 self.header[self.header_len..self.header_len + n].copy_from_slice(&data[..n]);
                 self.header_len += n;
@@ -99,9 +100,11 @@ impl Frames {
             self.packed.clear();
             self.mode = Mode::Zstd;
         }
+        let wire_bytes = (HEADER_BYTES + self.left) as u64;
+        self.origin.share = Share::new(wire_bytes, self.owed as u64);
     }
 
-    fn take(&mut self, bytes: &[u8], sink: &mut dyn FnMut(Piece<'_>, Moment)) {
+    fn take(&mut self, bytes: &[u8], sink: &mut dyn FnMut(Piece<'_>, Origin)) {
         if self.mode == Mode::Zstd && self.packed.is_empty() && bytes.first() != ZSTD_MAGIC.first() {
             self.mode = Mode::Zlib;
             self.inflate.get_or_insert_with(|| Box::new(Decompress::new(true))).reset(true);
@@ -109,7 +112,7 @@ impl Frames {
         match self.mode {
             Mode::Plain => {
                 self.owed -= bytes.len();
-                sink(Piece::Bytes(bytes), self.started);
+                sink(Piece::Bytes(bytes), self.origin.advance(bytes.len()));
             }
             Mode::Zlib => self.inflate(bytes, sink),
             Mode::Zstd if self.packed.len() + bytes.len() <= ZSTD_FRAME_BYTES_MAX => self.packed.extend_from_slice(bytes),
@@ -118,7 +121,7 @@ impl Frames {
         }
     }
 
-    fn inflate(&mut self, mut bytes: &[u8], sink: &mut dyn FnMut(Piece<'_>, Moment)) {
+    fn inflate(&mut self, mut bytes: &[u8], sink: &mut dyn FnMut(Piece<'_>, Origin)) {
         let Some(inflate) = &mut self.inflate else { return };
         // one byte more, so that a frame that gives too much is found out
         self.unpacked.resize(PIECE_BYTES + 1, 0);
@@ -131,7 +134,7 @@ impl Frames {
             let given = written.min(self.owed);
             if given > 0 {
                 self.owed -= given;
-                sink(Piece::Bytes(&self.unpacked[..given]), self.started);
+                sink(Piece::Bytes(&self.unpacked[..given]), self.origin.advance(given));
             }
             match status {
                 _ if written > given => return self.mode = Mode::Damaged,
@@ -144,7 +147,7 @@ impl Frames {
     }
 
     /// At the end of the payload, what it owes cannot come any more.
-    fn leave(&mut self, sink: &mut dyn FnMut(Piece<'_>, Moment)) {
+    fn leave(&mut self, sink: &mut dyn FnMut(Piece<'_>, Origin)) {
         if self.left > 0 {
             return;
         }
@@ -155,14 +158,14 @@ impl Frames {
         let owed = std::mem::take(&mut self.owed) as u64;
         match self.mode {
             Mode::Whole if owed == 0 => {}
-            Mode::Damaged | Mode::Zlib | Mode::Whole => sink(Piece::Damaged(owed), self.started),
-            _ if owed > 0 => sink(Piece::Unseen(owed), self.started),
+            Mode::Damaged | Mode::Zlib | Mode::Whole => sink(Piece::Damaged(owed), self.origin),
+            _ if owed > 0 => sink(Piece::Unseen(owed), self.origin),
             _ => {}
         }
     }
 
     /// Whether it was sound.
-    fn unzstd(&mut self, sink: &mut dyn FnMut(Piece<'_>, Moment)) -> bool {
+    fn unzstd(&mut self, sink: &mut dyn FnMut(Piece<'_>, Origin)) -> bool {
         let packed = std::mem::take(&mut self.packed);
         if !window_is_bounded(&packed) {
             return false;
@@ -174,7 +177,7 @@ impl Frames {
             match decoder.read(&mut self.unpacked[..room]) {
                 Ok(n) if n > 0 => {
                     self.owed -= n;
-                    sink(Piece::Bytes(&self.unpacked[..n]), self.started);
+                    sink(Piece::Bytes(&self.unpacked[..n]), self.origin.advance(n));
                 }
                 _ => return false,
             }
@@ -183,7 +186,7 @@ impl Frames {
     }
 
     /// `len` bytes that were not seen; `false` when it is not known any more where frames begin.
-    pub fn unseen(&mut self, len: u64, sink: &mut dyn FnMut(Piece<'_>, Moment)) -> bool {
+    pub fn unseen(&mut self, len: u64, sink: &mut dyn FnMut(Piece<'_>, Origin)) -> bool {
         if !self.inside || len > self.left as u64 || self.lost {
             return false;
         }
@@ -191,7 +194,7 @@ impl Frames {
         match self.mode {
             Mode::Plain => {
                 self.owed -= len as usize;
-                sink(Piece::Unseen(len), self.started);
+                sink(Piece::Unseen(len), self.origin.advance(len as usize));
             }
             // what is owed is told at the end
             _ => {

@@ -23,7 +23,7 @@ pub struct Packet<'a> {
     pub payload: &'a [u8],
     /// Bytes of the whole payload.
     pub length: u64,
-    /// Bytes with all headers.
+    /// Bytes with all headers; on the connection, where that is compressed.
     pub bytes: u64,
     /// When its first byte was seen.
     pub started: Moment,

@@ -6,7 +6,7 @@
 //! | file | room |
 //! |---|---|
 //! | `frame.rs` | packets of one direction, of any size, in any pieces |
-//! | `compress.rs` | the compressed protocol around packets |
+//! | `compress.rs` `meter.rs` | the compressed protocol around packets, and what packets take of it |
 //! | `read.rs` | numbers and texts inside a packet |
 //! | `login.rs` | greeting, handshake response, capability flags |
 //! | `command.rs` | names of commands, and what answers each |
@@ -28,6 +28,7 @@ mod execute;
 mod frame;
 mod limits;
 mod login;
+mod meter;
 mod pair;
 mod queue;
 mod read;

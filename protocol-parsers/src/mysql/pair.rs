@@ -4,10 +4,13 @@
 //! where the client speaks after the server has, and its response where the server speaks next, with the sequence number that
 //! follows the command's.
 
+mod packed;
+
 use super::command::plausible;
-use super::compress::{Frames, Piece};
+use super::compress::Frames;
 use super::frame::{HEADER_BYTES, Hole, Packets, Seen};
 use super::limits::{FALLS_MAX, LOGIN_BYTES_MAX, PASSED_BYTES_MAX, RESPONSE_PACKET_BYTES_MAX};
+use super::meter::Meter;
 use super::read::length;
 use super::session::{Phase, Session};
 use crate::{Flow, Moment, Output, Parser, Segment, Settings, Skipped, State, Successor, tls};
@@ -37,6 +40,8 @@ pub struct Connection {
     /// The compressed protocol of both directions.
     up_frames: Option<Box<Frames>>,
     down_frames: Option<Box<Frames>>,
+    up_meter: Meter,
+    down_meter: Meter,
     session: Session,
     /// After an SSLRequest.
     successor: Option<Successor>,
@@ -61,6 +66,8 @@ impl Connection {
             probe_at: Moment::default(),
             up_frames: None,
             down_frames: None,
+            up_meter: Meter::default(),
+            down_meter: Meter::default(),
             session: Session::new(settings, from_start),
             successor: None,
             last_flow: None,
@@ -96,14 +103,21 @@ impl Connection {
         let session = &mut self.session;
         let compressed = self.up_frames.is_some();
         let (used, seen) = self.up.next(bytes, at, |seq, length| compressed || session.accepts_up(seq, length));
+        if compressed {
+            self.up_meter.measure(used as u64);
+        }
         match seen {
             Seen::Part => {}
-            Seen::Whole(packet) => {
+            Seen::Whole(mut packet) => {
+                if compressed {
+                    packet.bytes = self.up_meter.take();
+                }
                 let understood = session.packet_up(&packet, out);
                 let bytes = packet.bytes;
                 self.heard(understood, bytes, out);
             }
             Seen::Refused => {
+                self.up_meter.clear();
                 session.refused();
                 self.fall(HEADER_BYTES as u64, out);
                 self.up_sync = Sync::Lost;
@@ -137,6 +151,9 @@ impl Connection {
         let n = (PROBE_BYTES - self.probe_len).min(bytes.len());
         self.probe[self.probe_len..self.probe_len + n].copy_from_slice(&bytes[..n]);
         self.probe_len += n;
+        if self.up_frames.is_some() {
+            self.up_meter.probed(n);
+        }
         if self.probe_len < PROBE_BYTES {
             return n;
         }
@@ -147,6 +164,7 @@ impl Connection {
         if login {
             self.session.phase = Phase::Login;
         } else if seq != 0 || !plausible(code, length) {
+            self.up_meter.clear();
             self.up_sync = Sync::Lost;
             self.pass(PROBE_BYTES, out);
             return n;
@@ -184,9 +202,15 @@ impl Connection {
         let session = &mut self.session;
         let compressed = self.down_frames.is_some();
         let (used, seen) = self.down.next(bytes, at, |seq, length| compressed || session.accepts_down(seq, length));
+        if compressed {
+            self.down_meter.measure(used as u64);
+        }
         match seen {
             Seen::Part => {}
-            Seen::Whole(packet) => {
+            Seen::Whole(mut packet) => {
+                if compressed {
+                    packet.bytes = self.down_meter.take();
+                }
                 if session.packet_down(&packet, at, out) {
                     (self.falls, self.passed_bytes, self.down_sync) = (0, 0, Sync::Sound);
                 } else {
@@ -199,6 +223,7 @@ impl Connection {
                 }
             }
             Seen::Refused => {
+                self.down_meter.clear();
                 if session.refused() {
                     self.up_sync = Sync::Trying;
                 }
@@ -246,37 +271,6 @@ impl Connection {
         }
     }
 
-    fn plain_up(&mut self, piece: Piece<'_>, at: Moment, out: &mut dyn Output) {
-        match piece {
-            Piece::Bytes(bytes) => self.take_up(bytes, at, out),
-            Piece::Unseen(len) => self.up_unseen(len, at, out),
-            Piece::Damaged(len) => {
-                self.damaged(len, out);
-                let hole = if self.up_sync == Sync::Sound && !self.up.idle() { Hole::Cut } else { Hole::Between };
-                self.up_lost(hole, out);
-            }
-        }
-    }
-
-    fn plain_down(&mut self, piece: Piece<'_>, at: Moment, out: &mut dyn Output) {
-        match piece {
-            Piece::Bytes(bytes) => {
-                self.take_down(bytes, at, out);
-            }
-            Piece::Unseen(len) => self.down_unseen(len, at, out),
-            Piece::Damaged(len) => {
-                self.damaged(len, out);
-                self.down_lost(out);
-            }
-        }
-    }
-
-    fn damaged(&mut self, len: u64, out: &mut dyn Output) {
-        if len > 0 {
-            out.skipped(Skipped::Malformed, 0, len);
-        }
-    }
-
     fn up_unseen(&mut self, len: u64, at: Moment, out: &mut dyn Output) {
         let hole = if self.up_sync == Sync::Sound { self.up.unseen(len) } else { Hole::Between };
         if hole == Hole::Inside {
@@ -289,8 +283,12 @@ impl Connection {
 
     /// Where packets begin in this direction is not known any more.
     fn up_lost(&mut self, hole: Hole, out: &mut dyn Output) {
-        let cut = (hole == Hole::Cut).then(|| self.up.packet());
+        let mut cut = (hole == Hole::Cut).then(|| self.up.packet());
+        if let Some(packet) = cut.as_mut().filter(|_| self.up_frames.is_some()) {
+            packet.bytes = self.up_meter.take();
+        }
         self.session.up_gap(cut.as_ref(), out);
+        self.up_meter.clear();
         if self.down_sync == Sync::Lost && self.session.awaits_first() {
             self.down_sync = Sync::Trying;
         }
@@ -311,6 +309,7 @@ impl Connection {
     fn down_lost(&mut self, out: &mut dyn Output) {
         self.session.down_gap(out);
         self.down.reset();
+        self.down_meter.clear();
         (self.down_sync, self.passing) = (Sync::Lost, Skipped::Gap);
     }
 }
@@ -325,22 +324,15 @@ impl Parser for Connection {
         match segment.flow {
             Flow::ToServer => match self.up_frames.take() {
                 None => self.take_up(bytes, at, out),
-                Some(mut frames) => {
-                    // the flag of compression stays visible meanwhile
-                    self.up_frames = Some(Box::default());
-                    frames.feed(bytes, at, &mut |piece, started| self.plain_up(piece, started, out));
-                    self.up_frames = Some(frames);
-                }
+                Some(frames) => self.packed_up(frames, bytes, at, out),
             },
             Flow::ToClient => {
                 if self.down_frames.is_none() {
                     let used = self.take_down(bytes, at, out);
                     bytes = &bytes[used..];
                 }
-                if let Some(mut frames) = self.down_frames.take_if(|_| !bytes.is_empty()) {
-                    self.down_frames = Some(Box::default());
-                    frames.feed(bytes, at, &mut |piece, _| self.plain_down(piece, at, out));
-                    self.down_frames = Some(frames);
+                if let Some(frames) = self.down_frames.take_if(|_| !bytes.is_empty()) {
+                    self.packed_down(frames, bytes, at, out);
                 }
             }
         }
@@ -353,28 +345,11 @@ impl Parser for Connection {
         match flow {
             Flow::ToServer => match self.up_frames.take() {
                 None => self.up_unseen(len, at, out),
-                Some(mut frames) => {
-                    self.up_frames = Some(Box::default());
-                    if !frames.unseen(len, &mut |piece, started| self.plain_up(piece, started, out)) {
-                        frames.lost = true;
-                        out.skipped(Skipped::Gap, 0, len);
-                        let hole = if self.up_sync == Sync::Sound && !self.up.idle() { Hole::Cut } else { Hole::Between };
-                        self.up_lost(hole, out);
-                    }
-                    self.up_frames = Some(frames);
-                }
+                Some(frames) => self.packed_up_unseen(frames, len, out),
             },
             Flow::ToClient => match self.down_frames.take() {
                 None => self.down_unseen(len, at, out),
-                Some(mut frames) => {
-                    self.down_frames = Some(Box::default());
-                    if !frames.unseen(len, &mut |piece, _| self.plain_down(piece, at, out)) {
-                        frames.lost = true;
-                        out.skipped(Skipped::Gap, 0, len);
-                        self.down_lost(out);
-                    }
-                    self.down_frames = Some(frames);
-                }
+                Some(frames) => self.packed_down_unseen(frames, len, at, out),
             },
         }
     }
@@ -392,7 +367,11 @@ impl Parser for Connection {
 
     fn close(&mut self, at: Moment, out: &mut dyn Output) {
         self.end(Flow::ToServer, at, out);
-        let pending = if self.down_sync == Sync::Lost { 0 } else { self.down.pending_bytes() };
+        let pending = match (self.down_sync, &self.down_frames) {
+            (Sync::Lost, _) => 0,
+            (_, Some(_)) => self.down_meter.take(),
+            _ => self.down.pending_bytes(),
+        };
         self.session.close(pending, out);
         self.down.reset();
     }

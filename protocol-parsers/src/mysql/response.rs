@@ -57,7 +57,9 @@ pub struct Prepared {
 #[derive(Debug, Default)]
 pub struct Response {
     step: Step,
-    /// Bytes of its packets so far.
+    /// Something of it has come.
+    pub begun: bool,
+    /// Bytes of its packets so far, on the connection.
     pub bytes: u64,
     pub rows: Option<u64>,
     pub affected_rows: Option<u64>,
@@ -82,7 +84,7 @@ impl Response {
 
     /// Nothing of it has come.
     pub fn is_empty(&self) -> bool {
-        self.bytes == 0
+        !self.begun
     }
 
     pub fn heap_bytes(&self) -> usize {
@@ -91,6 +93,7 @@ impl Response {
 
     #[inline]
     pub fn packet(&mut self, packet: &Packet<'_>, reply: Reply, dialect: &mut Dialect) -> Progress {
+        self.begun = true;
         self.bytes += packet.bytes;
         match self.step {
             Step::First => self.first(packet, reply, dialect),

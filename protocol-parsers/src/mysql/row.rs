@@ -48,7 +48,8 @@ pub fn emit(waiting: &Waiting, answer: Option<Answer<'_>>, broken: bool, names: 
     let trace = attribute.or_else(|| query.and_then(trace::from_sql));
     let exchange = Exchange {
         started: waiting.started,
-        ended_ns: answer.and_then(|a| a.ended_ns),
+        // how long it took is not known when its request was not seen
+        ended_ns: answer.and_then(|a| a.ended_ns).filter(|_| waiting.bytes.is_some()),
         request_bytes: waiting.bytes,
         response_bytes: answer.filter(|a| !a.cut || broken).map(|a| a.response.bytes),
         truncated: waiting.truncated || answer.is_some_and(|a| a.cut || a.response.cut),

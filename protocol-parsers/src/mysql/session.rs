@@ -271,13 +271,14 @@ impl Session {
             }
         }
         let Some(front) = self.queue.front() else { return self.unasked(packet, out) };
-        let reply = front.reply;
+        let (reply, began) = (front.reply, !self.response.is_empty());
         match self.response.packet(packet, reply, &mut self.dialect) {
             Progress::More => self.down_seq = (reply != Reply::Login).then(|| packet.last_seq.wrapping_add(1)),
             Progress::Infile => (self.infile, self.down_seq) = (true, None),
             Progress::Whole => self.finish(packet.last_seq, at, out),
             Progress::Malformed => {
                 self.response.bytes -= packet.bytes;
+                self.response.begun = began;
                 self.response_lost(out);
                 return false;
             }

@@ -1,7 +1,7 @@
 //! The table `mysql_events`.
 
 schema::table! {
-    /// MySQL and MariaDB commands with their outcomes, one row a command packet.
+    /// MySQL and MariaDB commands with their outcomes, one row a command packet; sizes are as sent, compressed or not.
     pub struct MysqlEvent in "mysql_events", traffic, requests schema::RequestsView {
         protocol: "'mysql'",
         operation: "coalesce(operation, command)",

@@ -40,6 +40,8 @@ struct Side {
 #[derive(Debug)]
 pub struct Handshake {
     started: Moment,
+    /// The client's first hello was seen, so that `started` is the beginning.
+    start_seen: bool,
     client: Side,
     server: Side,
     hello: Option<ClientHello>,
@@ -64,6 +66,7 @@ impl Handshake {
         let truncated = hello.as_ref().is_some_and(|h| h.sni_cut);
         Self {
             started,
+            start_seen: hello.is_some(),
             client,
             server,
             hello,
@@ -121,6 +124,7 @@ impl Handshake {
             }
             None => {
                 self.started = if started.mono_ns < self.started.mono_ns { started } else { self.started };
+                self.start_seen = !self.retried;
                 self.client.bytes = Some(0);
                 self.hello = Some(hello);
             }
@@ -274,7 +278,7 @@ impl Handshake {
         };
         let exchange = Exchange {
             started: self.started,
-            ended_ns: ended.map(|at| at.mono_ns),
+            ended_ns: ended.map(|at| at.mono_ns).filter(|_| self.start_seen),
             request_bytes: self.client.bytes,
             response_bytes: self.server.bytes.filter(|bytes| *bytes > 0),
             truncated: self.truncated,

@@ -85,7 +85,7 @@ crate::columns! {
 crate::columns! {
     /// The suffix of every traffic table.
     pub struct TrafficSuffix {
-        /// First byte of the request to last byte of the response; null without a whole response.
+        /// First byte of the request to last byte of the response; null without either.
         latency_ns: Int64 [Nanoseconds],
         /// All bytes of the request on its connection, framing included.
         request_bytes: Int64 [Bytes],

@@ -70,7 +70,7 @@ fn joined_in_the_middle_of_bodies() {
 #[test]
 fn joined_before_a_response() {
     let steps = [response(OK), request(GET), response(OK), Step::Close];
-    let rows = &["status=200 pb=ok -method -path -qh -ql -req likely at=1+0", "path=/g status=200 likely"];
+    let rows = &["status=200 pb=ok -method -path -qh -ql -req likely at=1", "path=/g status=200 likely"];
     let mut late = steps.to_vec();
     late.insert(1, Step::Wait(60));
     check_damaged(false, &late, rows, &[]);

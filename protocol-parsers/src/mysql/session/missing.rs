@@ -89,6 +89,7 @@ impl Session {
     /// The connection is gone; `pending` bytes of an incomplete packet had come from the server.
     pub fn close(&mut self, pending: u64, out: &mut dyn Output) {
         self.response.bytes += pending;
+        self.response.begun |= pending > 0;
         if !self.response.is_empty() {
             self.cut_response(true, out);
         }

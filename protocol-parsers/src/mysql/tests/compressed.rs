@@ -37,12 +37,13 @@ fn frames_are_unpacked() {
         let results = result(1, 60, 2, false);
         let (first, second) = results.split_at(200);
         let both = [frame(1, first, how), frame(2, second, how)].concat();
+        let asked = frame(0, &query("select 1"), how);
         let rows = check(
             &[
                 Server(&hello),
                 Client(&name),
                 Server(&welcome),
-                Client(&frame(0, &query("select 1"), how)),
+                Client(&asked),
                 Server(&both),
                 Client(&frame(0, &query("do 1"), How::Plain)),
                 Server(&frame(1, &ok(1, 0, 2), How::Plain)),
@@ -54,7 +55,45 @@ fn frames_are_unpacked() {
             ],
         );
         assert_eq!(rows.skipped, []);
-        assert_eq!(rows.sizes[1], (Some(13), Some(results.len() as u64)));
+        assert_eq!(rows.sizes[1], (Some(asked.len() as u64), Some(both.len() as u64)), "{how:?}: on the connection");
+    }
+}
+
+#[test]
+fn sizes_are_those_on_the_connection() {
+    let flags = FLAGS | COMPRESS;
+    let (hello, name, welcome) = (greeting(flags), login(flags, "eve", "shop"), ok(2, 0, 2));
+    for how in HOWS {
+        // two commands in one frame, and a response whose packets are cut by frames anywhere
+        let asked = frame(0, &[query("select 1"), query(&"x".repeat(500))].concat(), how);
+        let answers = [result(1, 60, 2, false), result(1, 90, 2, false)].concat();
+        for cut in [1, 3, 5, 100, 333, answers.len() - 1] {
+            let answered = answers.chunks(cut).enumerate().flat_map(|(n, part)| frame(n as u8, part, how)).collect::<Vec<_>>();
+            let turns = [Server(&hello), Client(&name), Server(&welcome), Client(&asked), Server(&answered)];
+            let rows = check(
+                &turns,
+                &[
+                    LOGIN,
+                    "COM_QUERY | SELECT | select 1 | - | 60 | - | - | - | - | eve | shop certain",
+                    &format!("COM_QUERY | - | {} | - | 90 | - | - | - | - | eve | shop certain", "x".repeat(500)),
+                ],
+            );
+            let sum = |of: fn(&(Option<u64>, Option<u64>)) -> Option<u64>| rows.sizes[1..].iter().filter_map(of).sum::<u64>();
+            assert_eq!((sum(|s| s.0), sum(|s| s.1)), (asked.len() as u64, answered.len() as u64), "{how:?}");
+            assert!(rows.sizes[1].0 < rows.sizes[2].0 && rows.sizes[1].1 < rows.sizes[2].1, "{:?}", rows.sizes);
+        }
+    }
+}
+
+#[test]
+fn sizes_are_right_after_a_login_that_was_joined() {
+    let (name, welcome) = (login(FLAGS | COMPRESS, "eve", "shop"), ok(2, 0, 2));
+    for how in HOWS {
+        let (asked, answered) = (frame(0, &query(&"x".repeat(60)), how), frame(1, &ok(1, 0, 2), how));
+        let turns = [Client(&name), Server(&welcome), Client(&asked), Server(&answered), Client(&asked), Server(&answered)];
+        let row = format!("COM_QUERY | - | {} | - | - | 0 | - | - | - | eve | shop likely", "x".repeat(60));
+        let rows = check_joined(&turns, &[&LOGIN.replace("certain", "likely"), &row, &row]);
+        assert_eq!(rows.sizes[1..], [(Some(asked.len() as u64), Some(answered.len() as u64)); 2], "{how:?}");
     }
 }
 
@@ -92,14 +131,15 @@ fn unpacking_takes_bounded_memory() {
     for how in [How::Zlib, How::Zstd] {
         let sent = query(&"x".repeat(10 << 20));
         let mut fed = talk(true);
-        for turn in [Server(&hello), Client(&name), Server(&welcome), Client(&frame(0, &sent, how))] {
+        let asked = frame(0, &sent, how);
+        for turn in [Server(&hello), Client(&name), Server(&welcome), Client(&asked)] {
             fed.turn(turn, || 3000);
         }
         fed.turn(Server(&frame(1, &ok(1, 0, 2), how)), || usize::MAX);
         assert!(fed.heap_bytes_max < 2 << 20, "{} bytes", fed.heap_bytes_max);
         let rows = fed.close();
         assert_eq!(rows.lines.len(), 2);
-        assert_eq!(rows.sizes[1].0, Some(sent.len() as u64));
+        assert_eq!(rows.sizes[1].0, Some(asked.len() as u64));
     }
 }
 

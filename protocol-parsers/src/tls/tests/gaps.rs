@@ -35,7 +35,7 @@ fn joined_inside_a_record() {
 fn joined_between_the_hellos() {
     let rows = check_joined(
         &[Server(&selects13(AES_128_GCM)), Server(&data(100)), Client(&finished13())],
-        &["version=TLSv1.3 | cipher=TLS_AES_128_GCM_SHA256 | handshake=done | resumed=false likely"],
+        &["version=TLSv1.3 | cipher=TLS_AES_128_GCM_SHA256 | handshake=done | resumed=false [unended] likely"],
     );
     assert_eq!(rows.sizes, [(None, Some((selects13(AES_128_GCM).len() + data(100).len()) as u64))]);
     // after them nothing of the handshake can be told
@@ -73,7 +73,7 @@ fn a_hole_over_records_hides_the_end() {
     let whole = rows_of(&turns);
     assert_eq!(whole.lines, ["sni=a.example | handshake=done guessed"]);
     let turns = [ClientUnseen(300), Server(&selects13(AES_128_GCM)), Client(&finished13()), Server(&data(60))];
-    let line = "version=TLSv1.3 | cipher=TLS_AES_128_GCM_SHA256 | handshake=done | resumed=false [gap] guessed";
+    let line = "version=TLSv1.3 | cipher=TLS_AES_128_GCM_SHA256 | handshake=done | resumed=false [gap] [unended] guessed";
     assert_eq!(rows_of(&turns).lines, [line]);
     // a retry that was not seen
     let turns = [Client(&hello), ServerUnseen(150), Client(&hello), Server(&selects13(AES_128_GCM)), Client(&finished13())];
