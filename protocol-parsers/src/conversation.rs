@@ -2,11 +2,16 @@
 //!
 //! In: turns of client and server. Out: rows as lines of text, with what is remarkable about each. Knows no protocol.
 
+pub mod damage;
+pub mod http;
+pub mod lines;
+
 use std::net::SocketAddr;
 
-use schema::{ColumnWriter, Row};
+use schema::Row;
 
 use crate::{Exchange, Flow, Moment, Output, Parser, Protocol, Segment, Settings, Skipped, Transport};
+use lines::Line;
 
 /// One step of a conversation.
 #[derive(Clone, Copy, Debug)]
@@ -20,11 +25,19 @@ pub enum Turn<'a> {
     ServerUnseen(u64),
     /// Requests that began before this step are given up.
     Expire,
+    /// Requests that are older than so many nanoseconds are given up.
+    ExpireOlder(u64),
+    /// Nothing follows in this direction.
+    End(Flow),
+    Close,
+    /// So many nanoseconds pass.
+    Wait(u64),
 }
 
-/// Rows as lines of text: own columns, then what is remarkable about the exchange.
-#[derive(Debug, Default)]
+/// Rows as lines of text.
+#[derive(Debug)]
 pub struct Rows {
+    line: Line,
     pub lines: Vec<String>,
     pub skipped: Vec<(Skipped, u64, u64)>,
     /// Request and response bytes, start and latency of each row.
@@ -55,23 +68,7 @@ impl Rows {
 
 impl Output for Rows {
     fn row(&mut self, row: &dyn Row, exchange: &Exchange<'_>) {
-        let mut columns = Columns::default();
-        row.write(&mut columns);
-        let mut line = columns.0.join(" | ");
-        for (flag, name) in [
-            (exchange.truncated, "truncated"),
-            (exchange.gap_before, "gap"),
-            (exchange.broken, "broken"),
-            (exchange.ended_ns.is_none(), "unended"),
-        ] {
-            if flag {
-                line = format!("{line} [{name}]");
-            }
-        }
-        if let Some(remote) = exchange.remote {
-            line = format!("{line} {remote}");
-        }
-        self.lines.push(format!("{line} {}", exchange.confidence.as_str()));
+        self.lines.push((self.line)(row, exchange));
         self.sizes.push((exchange.request_bytes, exchange.response_bytes));
         let latency = exchange.ended_ns.map(|e| e.checked_sub(exchange.started.mono_ns).expect("latency is not negative"));
         self.times.push((exchange.started.mono_ns, latency));
@@ -84,34 +81,75 @@ impl Output for Rows {
     }
 }
 
-#[derive(Debug, Default)]
-struct Columns(Vec<String>);
-
-impl ColumnWriter for Columns {
-    fn bool(&mut self, value: Option<bool>) {
-        self.0.push(value.map_or("-".into(), |v| v.to_string()));
-    }
-    fn int32(&mut self, value: Option<i32>) {
-        self.int64(value.map(i64::from));
-    }
-    fn int64(&mut self, value: Option<i64>) {
-        self.0.push(value.map_or("-".into(), |v| v.to_string()));
-    }
-    fn text(&mut self, value: Option<&[u8]>) {
-        let text = |v: &[u8]| std::str::from_utf8(v).map_or_else(|_| v.escape_ascii().to_string(), str::to_owned);
-        self.0.push(value.map_or("-".into(), text));
-    }
-    fn name(&mut self, value: Option<&[u8]>) {
-        self.text(value);
-    }
+/// A protocol as its tests look at it.
+#[derive(Clone, Copy)]
+pub struct Subject {
+    pub protocol: &'static Protocol,
+    pub transport: Transport,
+    pub line: Line,
+    /// Time from one step to the next.
+    pub tick_ns: u64,
 }
 
-/// What a whole conversation gives, fed in pieces of so many bytes.
-pub fn rows<'a, T: Into<Turn<'a>>>(mut fed: Fed, turns: impl IntoIterator<Item = T>, mut piece: impl FnMut() -> usize) -> Rows {
-    for turn in turns {
-        fed.turn(turn, &mut piece);
+impl Subject {
+    /// A protocol over TCP.
+    pub const fn new(protocol: &'static Protocol, line: Line) -> Self {
+        Self { protocol, transport: Transport::Stream, line, tick_ns: 100 }
     }
-    fed.close()
+
+    /// Where the rows of a parser go that is not fed from here.
+    pub fn collect(&self) -> Rows {
+        Rows { line: self.line, lines: vec![], skipped: vec![], sizes: vec![], times: vec![], traces: vec![] }
+    }
+
+    pub fn talk(&self, from_start: bool) -> Fed {
+        self.talk_with(&Settings::default(), from_start)
+    }
+
+    pub fn talk_with(&self, settings: &Settings, from_start: bool) -> Fed {
+        let parser = (self.protocol.parser)(settings, self.transport, from_start);
+        Fed { parser, rows: self.collect(), heap_bytes_max: 0, tick_ns: self.tick_ns, now_ns: 0 }
+    }
+
+    /// What a whole conversation gives, fed in pieces of so many bytes.
+    pub fn rows<'a, T: Into<Turn<'a>>>(
+        &self,
+        from_start: bool,
+        turns: impl IntoIterator<Item = T>,
+        mut piece: impl FnMut() -> usize,
+    ) -> Rows {
+        let mut fed = self.talk(from_start);
+        for turn in turns {
+            fed.turn(turn, &mut piece);
+        }
+        fed.close()
+    }
+
+    /// A conversation gives these rows, whole and byte by byte.
+    #[track_caller]
+    pub fn check<'a, T: Into<Turn<'a>>>(
+        &self,
+        from_start: bool,
+        turns: impl IntoIterator<Item = T> + Clone,
+        expect: &[&str],
+    ) -> Rows {
+        let whole = self.check_whole(from_start, turns.clone(), expect);
+        whole.assert_same(&self.rows(from_start, turns, || 1));
+        whole
+    }
+
+    /// The same where the beginnings of segments tell what their bytes do not.
+    #[track_caller]
+    pub fn check_whole<'a, T: Into<Turn<'a>>>(
+        &self,
+        from_start: bool,
+        turns: impl IntoIterator<Item = T>,
+        expect: &[&str],
+    ) -> Rows {
+        let whole = self.rows(from_start, turns, || usize::MAX);
+        assert_eq!(whole.lines, expect);
+        whole
+    }
 }
 
 /// A parser that is being fed.
@@ -119,40 +157,53 @@ pub struct Fed {
     pub parser: Box<dyn Parser>,
     pub rows: Rows,
     pub heap_bytes_max: usize,
-    step: u64,
+    tick_ns: u64,
+    now_ns: u64,
 }
 
 impl Fed {
-    pub fn new(protocol: &Protocol, transport: Transport, from_start: bool) -> Self {
-        let parser = (protocol.parser)(&Settings::default(), transport, from_start);
-        Self { parser, rows: Rows::default(), heap_bytes_max: 0, step: 0 }
+    /// Feeds a step, in pieces of so many bytes.
+    pub fn turn<'a>(&mut self, turn: impl Into<Turn<'a>>, piece: impl FnMut() -> usize) {
+        self.now_ns += self.tick_ns;
+        let at = Moment { mono_ns: self.now_ns, thread_id: 7 };
+        let (parser, out) = (&mut self.parser, &mut self.rows);
+        let peer = |port: u16| Some(SocketAddr::from(([192, 0, 2, 1], port)));
+        match turn.into() {
+            Turn::Client(bytes) => self.feed(Segment { flow: Flow::ToServer, bytes, at, remote: None }, piece),
+            Turn::Server(bytes) => self.feed(Segment { flow: Flow::ToClient, bytes, at, remote: None }, piece),
+            Turn::ClientAt(bytes, port) => self.feed(Segment { flow: Flow::ToServer, bytes, at, remote: peer(port) }, piece),
+            Turn::ServerAt(bytes, port) => self.feed(Segment { flow: Flow::ToClient, bytes, at, remote: peer(port) }, piece),
+            Turn::ClientUnseen(len) => parser.unseen(Flow::ToServer, len, at, out),
+            Turn::ServerUnseen(len) => parser.unseen(Flow::ToClient, len, at, out),
+            Turn::Expire => parser.expire(at.mono_ns, out),
+            Turn::ExpireOlder(ns) => parser.expire(at.mono_ns.saturating_sub(ns), out),
+            Turn::End(flow) => parser.end(flow, at, out),
+            Turn::Close => parser.close(at, out),
+            Turn::Wait(ns) => self.now_ns += ns,
+        }
+        self.heap_bytes_max = self.heap_bytes_max.max(self.parser.heap_bytes());
     }
 
-    /// Feeds a step, in pieces of so many bytes.
-    pub fn turn<'a>(&mut self, turn: impl Into<Turn<'a>>, mut piece: impl FnMut() -> usize) {
-        self.step += 1;
-        let at = Moment { mono_ns: self.step * 100, thread_id: 7 };
-        let peer = |port: u16| Some(SocketAddr::from(([192, 0, 2, 1], port)));
-        let (flow, mut bytes, remote) = match turn.into() {
-            Turn::Client(bytes) => (Flow::ToServer, bytes, None),
-            Turn::Server(bytes) => (Flow::ToClient, bytes, None),
-            Turn::ClientAt(bytes, port) => (Flow::ToServer, bytes, peer(port)),
-            Turn::ServerAt(bytes, port) => (Flow::ToClient, bytes, peer(port)),
-            Turn::ClientUnseen(len) => return self.parser.unseen(Flow::ToServer, len, at, &mut self.rows),
-            Turn::ServerUnseen(len) => return self.parser.unseen(Flow::ToClient, len, at, &mut self.rows),
-            Turn::Expire => return self.parser.expire(at.mono_ns, &mut self.rows),
-        };
+    fn feed(&mut self, segment: Segment<'_>, mut piece: impl FnMut() -> usize) {
+        let mut bytes = segment.bytes;
         while !bytes.is_empty() {
             let (now, later) = bytes.split_at(piece().clamp(1, bytes.len()));
-            self.parser.bytes(Segment { flow, bytes: now, at, remote }, &mut self.rows);
+            self.parser.bytes(Segment { bytes: now, ..segment }, &mut self.rows);
             self.heap_bytes_max = self.heap_bytes_max.max(self.parser.heap_bytes());
             bytes = later;
         }
     }
 
+    /// Feeds steps whole.
+    pub fn whole(&mut self, turns: &[Turn<'_>]) {
+        for turn in turns {
+            self.turn(*turn, || usize::MAX);
+        }
+    }
+
     pub fn close(mut self) -> Rows {
-        let at = Moment { mono_ns: (self.step + 1) * 100, thread_id: 7 };
-        self.parser.close(at, &mut self.rows);
+        self.turn(Turn::Close, || usize::MAX);
+        assert_eq!(self.parser.waiting_since(), None);
         self.rows
     }
 }

@@ -5,6 +5,7 @@ mod detection;
 mod grpc;
 mod harness;
 mod losses;
+mod sections;
 mod streams;
 #[cfg(feature = "peers")]
 mod traffic;

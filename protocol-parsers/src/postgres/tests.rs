@@ -10,3 +10,4 @@ mod opening;
 mod parameters;
 mod recorded;
 mod simple;
+mod wire;

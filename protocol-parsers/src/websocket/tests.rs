@@ -1,69 +1,31 @@
 //! Messages and the rows that they give.
 
-use schema::{ColumnWriter, Row};
+use schema::Row;
 
 use super::detect::detect;
 use super::limits::MALFORMED_BYTES_MAX;
-use crate::{
-    Confidence, Evidence, Exchange, Flow, Moment, Output, Parser, Segment, Settings, Skipped, State, Transport, Verdict,
-};
+use crate::conversation::{Rows, Subject, lines};
+use crate::{Confidence, Evidence, Exchange, Flow, Moment, Parser, Segment, Settings, Skipped, State, Transport, Verdict};
 
 const UP: Flow = Flow::ToServer;
 const DOWN: Flow = Flow::ToClient;
 const MASK: [u8; 4] = [0x12, 0x34, 0x56, 0x78];
 
-#[derive(Default)]
-struct Seen {
-    lines: Vec<String>,
-    skipped: Vec<(Skipped, u64, u64)>,
-}
+static WEBSOCKET: Subject = Subject::new(&super::PROTOCOL, line);
 
-impl Output for Seen {
-    fn row(&mut self, row: &dyn Row, exchange: &Exchange<'_>) {
-        if row.table().name != "websocket_events" {
-            return self.lines.push(row.table().name.to_string());
-        }
-        let mut values = Values(vec![]);
-        row.write(&mut values);
-        let mut line = values.0.join(" ");
-        for (set, word) in [(exchange.truncated, "truncated"), (exchange.gap_before, "gap"), (exchange.broken, "broken")] {
-            line.push_str(if set { " " } else { "" });
-            line.push_str(if set { word } else { "" });
-        }
-        let bytes =
-            [exchange.request_bytes.map(|n| format!(" req={n}")), exchange.response_bytes.map(|n| format!(" resp={n}"))];
-        bytes.into_iter().flatten().for_each(|text| line.push_str(&text));
-        self.lines.push(line);
+/// Values of the columns, what is remarkable, size; of a row of another table its name.
+fn line(row: &dyn Row, exchange: &Exchange<'_>) -> String {
+    if row.table().name != "websocket_events" {
+        return row.table().name.to_string();
     }
-    fn skipped(&mut self, why: Skipped, messages: u64, bytes: u64) {
-        self.skipped.push((why, messages, bytes));
+    let values = lines::values(row, lines::readable);
+    let mut words: Vec<String> = values.into_iter().map(|value| value.unwrap_or("-".into())).collect();
+    for (set, word) in [(exchange.truncated, "truncated"), (exchange.gap_before, "gap"), (exchange.broken, "broken")] {
+        words.extend(set.then(|| word.to_string()));
     }
-}
-
-struct Values(Vec<String>);
-
-impl Values {
-    fn add(&mut self, value: Option<String>) {
-        self.0.push(value.unwrap_or_else(|| "-".into()));
-    }
-}
-
-impl ColumnWriter for Values {
-    fn bool(&mut self, value: Option<bool>) {
-        self.add(value.map(|v| v.to_string()));
-    }
-    fn int32(&mut self, value: Option<i32>) {
-        self.add(value.map(|v| v.to_string()));
-    }
-    fn int64(&mut self, value: Option<i64>) {
-        self.add(value.map(|v| v.to_string()));
-    }
-    fn text(&mut self, value: Option<&[u8]>) {
-        self.add(value.map(|v| String::from_utf8_lossy(v).into_owned()));
-    }
-    fn name(&mut self, value: Option<&[u8]>) {
-        self.text(value);
-    }
+    words.extend(exchange.request_bytes.map(|n| format!("req={n}")));
+    words.extend(exchange.response_bytes.map(|n| format!("resp={n}")));
+    words.join(" ")
 }
 
 fn frame(flow: Flow, first: u8, payload: &[u8]) -> Vec<u8> {
@@ -93,14 +55,14 @@ fn new(from_start: bool) -> Box<dyn Parser> {
     (super::PROTOCOL.parser)(&Settings::default(), Transport::Stream, from_start)
 }
 
-fn feed(parser: &mut dyn Parser, flow: Flow, bytes: &[u8], portion: usize, seen: &mut Seen) {
+fn feed(parser: &mut dyn Parser, flow: Flow, bytes: &[u8], portion: usize, seen: &mut Rows) {
     for bytes in bytes.chunks(portion) {
         parser.bytes(Segment { flow, bytes, at: Moment::default(), remote: None }, seen);
     }
 }
 
-fn run(from_start: bool, steps: &[(Flow, Vec<u8>)], portion: usize) -> Seen {
-    let (mut parser, mut seen) = (new(from_start), Seen::default());
+fn run(from_start: bool, steps: &[(Flow, Vec<u8>)], portion: usize) -> Rows {
+    let (mut parser, mut seen) = (new(from_start), WEBSOCKET.collect());
     for (flow, bytes) in steps {
         feed(parser.as_mut(), *flow, bytes, portion, &mut seen);
     }
@@ -156,7 +118,7 @@ fn long_texts_are_cut_and_long_frames_pass_through() {
     let seen = run(true, &[(DOWN, frame(DOWN, 0x81, text.as_bytes()))], 1000);
     let kept = "ä".repeat(32 << 10);
     assert_eq!(seen.lines, [format!("to_client text 100000 {kept} 1 false - - truncated resp=100010")]);
-    let (mut parser, mut seen) = (new(true), Seen::default());
+    let (mut parser, mut seen) = (new(true), WEBSOCKET.collect());
     feed(parser.as_mut(), DOWN, &[0x82, 127, 0, 0, 0, 0, 10, 0, 0, 0], 10, &mut seen);
     for _ in 0..100 {
         feed(parser.as_mut(), DOWN, &[0; 65_536], 65_536, &mut seen);
@@ -193,7 +155,7 @@ fn a_compressed_bomb_is_bounded() {
     let mut out = Vec::with_capacity(1 << 20);
     deflate.compress_vec(&vec![b'a'; 64 << 20], &mut out, flate2::FlushCompress::Sync).expect("deflate");
     out.truncate(out.len() - 4);
-    let (mut parser, mut seen) = (new(true), Seen::default());
+    let (mut parser, mut seen) = (new(true), WEBSOCKET.collect());
     feed(parser.as_mut(), DOWN, &frame(DOWN, 0xc1, &out), usize::MAX, &mut seen);
     assert!(parser.heap_bytes() < 256 << 10, "{}", parser.heap_bytes());
     assert_eq!(seen.lines.len(), 1);
@@ -203,7 +165,7 @@ fn a_compressed_bomb_is_bounded() {
 fn losses() {
     // within a payload
     let mut parser = new(true);
-    let mut seen = Seen::default();
+    let mut seen = WEBSOCKET.collect();
     feed(parser.as_mut(), DOWN, &frame(DOWN, 0x81, b"0123456789")[..6], 6, &mut seen);
     parser.unseen(DOWN, 6, Moment::default(), &mut seen);
     feed(parser.as_mut(), DOWN, &frame(DOWN, 0x81, b"next"), 99, &mut seen);
@@ -231,12 +193,12 @@ fn losses() {
 #[test]
 fn what_is_no_frame() {
     // in step, it is another protocol
-    let (mut parser, mut seen) = (new(true), Seen::default());
+    let (mut parser, mut seen) = (new(true), WEBSOCKET.collect());
     feed(parser.as_mut(), UP, &frame(DOWN, 0x81, b"not masked"), 99, &mut seen);
     assert_eq!(parser.state(), State::NotMine);
     assert_eq!(seen.skipped, [(Skipped::Malformed, 0, 12)]);
     // out of step, it is passed over, but not for ever
-    let (mut parser, mut seen) = (new(false), Seen::default());
+    let (mut parser, mut seen) = (new(false), WEBSOCKET.collect());
     feed(parser.as_mut(), UP, &frame(UP, 0x81, b"ok"), 99, &mut seen);
     feed(parser.as_mut(), UP, &frame(DOWN, 0x81, b"not masked"), 99, &mut seen);
     feed(parser.as_mut(), UP, &frame(UP, 0x81, b"ok"), 99, &mut seen);
@@ -255,7 +217,7 @@ fn an_upgrade_leads_here() {
     let answer = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\r\n";
     for portion in [usize::MAX, 1] {
         let mut parser = (crate::http1::PROTOCOL.parser)(&Settings::default(), Transport::Stream, true);
-        let mut seen = Seen::default();
+        let mut seen = WEBSOCKET.collect();
         feed(parser.as_mut(), UP, ask.as_bytes(), portion, &mut seen);
         feed(parser.as_mut(), UP, &frame(UP, 0x81, b"early"), portion, &mut seen);
         feed(parser.as_mut(), DOWN, &[answer.as_bytes(), &frame(DOWN, 0x81, b"hi")].concat(), portion, &mut seen);

@@ -1,7 +1,13 @@
 //! Builds messages and feeds them.
 
 pub use crate::conversation::{Fed, Rows};
+use crate::conversation::{Subject, lines};
 use crate::{Transport, conversation};
+
+/// Queries over UDP, or over TCP.
+pub fn subject(transport: Transport) -> Subject {
+    Subject { transport, ..Subject::new(&crate::dns::PROTOCOL, lines::in_order) }
+}
 
 /// One step of a conversation.
 #[derive(Clone, Debug)]
@@ -33,28 +39,23 @@ impl<'a> From<&'a Turn> for conversation::Turn<'a> {
 }
 
 pub fn talk(transport: Transport, from_start: bool) -> Fed {
-    Fed::new(&crate::dns::PROTOCOL, transport, from_start)
+    subject(transport).talk(from_start)
 }
 
 pub fn rows(transport: Transport, from_start: bool, turns: &[Turn], piece: impl FnMut() -> usize) -> Rows {
-    conversation::rows(talk(transport, from_start), turns, piece)
+    subject(transport).rows(from_start, turns, piece)
 }
 
 /// Datagrams give these rows.
 #[track_caller]
 pub fn check(turns: &[Turn], expect: &[&str]) -> Rows {
-    let rows = rows(Transport::Datagram, true, turns, || usize::MAX);
-    assert_eq!(rows.lines, expect);
-    rows
+    subject(Transport::Datagram).check_whole(true, turns, expect)
 }
 
 /// A stream gives these rows, whole and byte by byte.
 #[track_caller]
 pub fn check_stream(from_start: bool, turns: &[Turn], expect: &[&str]) -> Rows {
-    let whole = rows(Transport::Stream, from_start, turns, || usize::MAX);
-    assert_eq!(whole.lines, expect);
-    whole.assert_same(&rows(Transport::Stream, from_start, turns, || 1));
-    whole
+    subject(Transport::Stream).check(from_start, turns, expect)
 }
 
 pub const QUERY: u16 = 0x0100;

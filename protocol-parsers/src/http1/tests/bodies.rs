@@ -48,8 +48,8 @@ fn row(coding: &str, body: &[u8]) -> String {
 }
 
 fn row_of(steps: &[Step], settings: &Settings) -> String {
-    let whole = run(settings, true, steps, usize::MAX).seen.lines;
-    assert_eq!(run(settings, true, steps, 1).seen.lines, whole, "byte by byte");
+    let whole = run(settings, true, steps, usize::MAX).rows.lines;
+    assert_eq!(run(settings, true, steps, 1).rows.lines, whole, "byte by byte");
     assert_eq!(whole.len(), 1);
     whole.into_iter().next().unwrap_or_default()
 }
@@ -141,7 +141,7 @@ fn the_beginning_of_a_coded_body_is_decoded() {
     let text: Vec<u8> = letters.take(600_000).collect();
     for (coding, body) in [("gzip", gzip(&text)), ("deflate", zlib(&text)), ("zstd", zstd(&text))] {
         assert!(body.len() > 2 * settings.body_bytes_max);
-        let lines = run(&settings, true, &[request(GET), answer(coding, &body)], 5000).seen.lines;
+        let lines = run(&settings, true, &[request(GET), answer(coding, &body)], 5000).rows.lines;
         assert!(lines[0].contains(" truncated "), "{coding}");
         assert_eq!(value(&lines[0], "pb").as_bytes(), &text[..settings.body_bytes_max], "{coding}");
     }

@@ -1,20 +1,13 @@
-//! A connection as a script, and its rows as text.
+//! Feeds scripts of HTTP/1 and compares their rows.
 
-use schema::{ColumnWriter, Row};
+pub use crate::conversation::http::{Step, assert_rows};
+use crate::conversation::{Fed, Subject, http};
+use crate::{Flow, Settings, Skipped, State};
 
-use crate::{Exchange, Flow, Moment, Output, Parser, Segment, Settings, Skipped, State, Transport};
+static HTTP1: Subject = http::subject(&crate::http1::PROTOCOL, |row, exchange| http::words(row, exchange, escaped));
 
-/// One thing that happens on a connection; each is a millisecond after the one before.
-#[derive(Clone, Debug)]
-pub enum Step {
-    Bytes(Flow, Vec<u8>),
-    Unseen(Flow, u64),
-    End(Flow),
-    Close,
-    /// Requests older than so many milliseconds expire.
-    Expire(u64),
-    /// Time passes.
-    Wait(u64),
+fn escaped(value: &[u8]) -> String {
+    value.escape_ascii().to_string().replace("\\\"", "\"").replace("\\\\", "\\")
 }
 
 pub fn request(bytes: impl AsRef<[u8]>) -> Step {
@@ -25,163 +18,34 @@ pub fn response(bytes: impl AsRef<[u8]>) -> Step {
     Step::Bytes(Flow::ToClient, bytes.as_ref().to_vec())
 }
 
-/// Collects rows and losses as lines.
-#[derive(Default)]
-pub struct Seen {
-    pub lines: Vec<String>,
-    pub skipped: Vec<(Skipped, u64, u64)>,
+pub fn talk(settings: &Settings, from_start: bool) -> Fed {
+    HTTP1.talk_with(settings, from_start)
 }
 
-impl Output for Seen {
-    fn row(&mut self, row: &dyn Row, exchange: &Exchange<'_>) {
-        let mut values = Values(vec![]);
-        row.write(&mut values);
-        let names = row.table().own.iter().map(|c| c.name);
-        let mut fields: Vec<String> =
-            names.zip(values.0).filter_map(|(name, value)| Some(format!("{}={}", short(name), value?))).collect();
-        let ms = |ns: u64| ns / 1_000_000;
-        fields.push(match exchange.ended_ns {
-            Some(ended) => format!(
-                "at={}+{}",
-                ms(exchange.started.mono_ns),
-                ms(ended.checked_sub(exchange.started.mono_ns).expect("latency"))
-            ),
-            None => format!("at={}", ms(exchange.started.mono_ns)),
-        });
-        fields.extend(exchange.request_bytes.map(|n| format!("req={n}")));
-        fields.extend(exchange.response_bytes.map(|n| format!("resp={n}")));
-        for (set, word) in [(exchange.truncated, "truncated"), (exchange.gap_before, "gap"), (exchange.broken, "broken")] {
-            fields.extend(set.then(|| word.to_string()));
-        }
-        fields.push(exchange.confidence.as_str().to_string());
-        for (name, id) in [("trace", exchange.trace_id), ("span", exchange.span_id)] {
-            fields.extend(id.map(|id| format!("{name}={}", String::from_utf8_lossy(id))));
-        }
-        self.lines.push(fields.join(" "));
-    }
-
-    fn skipped(&mut self, why: Skipped, messages: u64, bytes: u64) {
-        self.skipped.push((why, messages, bytes));
-    }
-}
-
-/// Columns under names that are short enough to read.
-fn short(column: &str) -> &str {
-    match column {
-        "http_version" => "v",
-        "req_method" => "method",
-        "req_path" => "path",
-        "req_authority" => "host",
-        "req_headers" => "qh",
-        "req_body" => "qb",
-        "req_body_bytes" => "ql",
-        "resp_status" => "status",
-        "resp_headers" => "ph",
-        "resp_body" => "pb",
-        "resp_body_bytes" => "pl",
-        "content_type" => "type",
-        other => other,
-    }
-}
-
-struct Values(Vec<Option<String>>);
-
-impl ColumnWriter for Values {
-    fn bool(&mut self, value: Option<bool>) {
-        self.0.push(value.map(|v| v.to_string()));
-    }
-    fn int32(&mut self, value: Option<i32>) {
-        self.0.push(value.map(|v| v.to_string()));
-    }
-    fn int64(&mut self, value: Option<i64>) {
-        self.0.push(value.map(|v| v.to_string()));
-    }
-    fn text(&mut self, value: Option<&[u8]>) {
-        self.0.push(value.map(|v| v.escape_ascii().to_string().replace("\\\"", "\"").replace("\\\\", "\\")));
-    }
-    fn name(&mut self, value: Option<&[u8]>) {
-        self.text(value);
-    }
-}
-
-pub struct Connection {
-    pub parser: Box<dyn Parser>,
-    pub seen: Seen,
-    ms: u64,
-    pub heap_bytes_max: usize,
-}
-
-impl Connection {
-    pub fn new(settings: &Settings, from_start: bool) -> Self {
-        let parser = (super::super::PROTOCOL.parser)(settings, Transport::Stream, from_start);
-        Self { parser, seen: Seen::default(), ms: 0, heap_bytes_max: 0 }
-    }
-
-    /// Does a step, its bytes in portions of at most `portion` bytes.
-    pub fn run(&mut self, step: &Step, portion: usize) {
-        self.ms += 1;
-        let at = Moment { mono_ns: self.ms * 1_000_000, thread_id: 7 };
-        let out = &mut self.seen;
-        match step {
-            Step::Bytes(flow, bytes) => {
-                for bytes in bytes.chunks(portion.max(1)) {
-                    self.parser.bytes(Segment { flow: *flow, bytes, at, remote: None }, out);
-                    self.heap_bytes_max = self.heap_bytes_max.max(self.parser.heap_bytes());
-                }
-            }
-            Step::Unseen(flow, len) => self.parser.unseen(*flow, *len, at, out),
-            Step::End(flow) => self.parser.end(*flow, at, out),
-            Step::Close => self.parser.close(at, out),
-            Step::Expire(ms) => self.parser.expire(at.mono_ns.saturating_sub(ms * 1_000_000), out),
-            Step::Wait(ms) => self.ms += ms,
-        }
-    }
-}
-
-/// What a script gives.
-pub fn run(settings: &Settings, from_start: bool, steps: &[Step], portion: usize) -> Connection {
-    let mut connection = Connection::new(settings, from_start);
+/// What a script gives, its bytes in portions of at most `portion` bytes.
+pub fn run(settings: &Settings, from_start: bool, steps: &[Step], portion: usize) -> Fed {
+    let mut fed = talk(settings, from_start);
     for step in steps {
-        connection.run(step, portion);
+        fed.turn(step, || portion);
     }
-    connection
+    fed
 }
 
 /// The rows of a script on a connection seen from its start; the same in whole segments and byte by byte.
 #[track_caller]
 pub fn check(steps: &[Step], rows: &[&str]) {
     let whole = run(&Settings::default(), true, steps, usize::MAX);
-    assert_rows(&whole.seen.lines, rows);
-    assert_eq!(whole.seen.skipped, [], "skipped");
-    let bytes = run(&Settings::default(), true, steps, 1);
-    assert_eq!(bytes.seen.lines, whole.seen.lines, "byte by byte");
+    assert_rows(&whole.rows.lines, rows);
+    assert_eq!(whole.rows.skipped, [], "skipped");
+    whole.rows.assert_same(&run(&Settings::default(), true, steps, 1).rows);
 }
 
 /// The rows and losses of a script on a connection joined or damaged.
 #[track_caller]
 pub fn check_damaged(from_start: bool, steps: &[Step], rows: &[&str], skipped: &[(Skipped, u64, u64)]) {
     let got = run(&Settings::default(), from_start, steps, usize::MAX);
-    assert_rows(&got.seen.lines, rows);
-    assert_eq!(got.seen.skipped, skipped);
-}
-
-/// Each row has the words that are wanted; `-word` is a word, or a column, that it must not have.
-#[track_caller]
-pub fn assert_rows(lines: &[String], rows: &[&str]) {
-    let all = lines.join("\n");
-    assert_eq!(lines.len(), rows.len(), "rows:\n{all}");
-    for (line, row) in lines.iter().zip(rows) {
-        let line = format!(" {line} ");
-        for word in row.split_whitespace() {
-            match word.strip_prefix('-') {
-                Some(absent) => {
-                    let found = line.contains(&format!(" {absent} ")) || line.contains(&format!(" {absent}="));
-                    assert!(!found, "{absent} is in:\n{all}");
-                }
-                None => assert!(line.contains(&format!(" {word} ")), "{word} is not in:\n{all}"),
-            }
-        }
-    }
+    assert_rows(&got.rows.lines, rows);
+    assert_eq!(got.rows.skipped, skipped);
 }
 
 /// The state after a script.

@@ -47,11 +47,11 @@ fn expired_requests_take_their_responses_with_them() {
     );
     let mut got = run(&Settings::default(), true, &[request(GET)], 1);
     assert_eq!(got.parser.waiting_since(), Some(1_000_000));
-    got.run(&Step::Expire(0), 1);
+    got.turn(&Step::Expire(0), || 1);
     assert_eq!(got.parser.waiting_since(), None);
-    got.run(&response(OK), 1);
-    got.run(&Step::Close, 1);
-    assert_eq!(got.seen.lines.len(), 1);
+    got.turn(&response(OK), || 1);
+    got.turn(&Step::Close, || 1);
+    assert_eq!(got.rows.lines.len(), 1);
 }
 
 #[test]
@@ -163,14 +163,14 @@ fn a_head_beyond_the_limit_is_cut() {
     let filler = "x".repeat(2 * HEAD_BYTES_MAX);
     let steps = [request(format!("GET /g HTTP/1.1\r\nHost: h\r\nX: {filler}\r\nY: 1\r\n\r\n")), response(OK)];
     let got = run(&Settings::default(), true, &steps, 1000);
-    super::harness::assert_rows(&got.seen.lines, &[r#"path=/g host=h qh={"host":"h"} status=200 req=524327 truncated"#]);
-    assert!(matches!(got.seen.skipped[..], [(Skipped::OverLimit, 0, _)]), "{:?}", got.seen.skipped);
+    super::harness::assert_rows(&got.rows.lines, &[r#"path=/g host=h qh={"host":"h"} status=200 req=524327 truncated"#]);
+    assert!(matches!(got.rows.skipped[..], [(Skipped::OverLimit, 0, _)]), "{:?}", got.rows.skipped);
     assert!(got.heap_bytes_max < 4 * HEAD_BYTES_MAX, "{}", got.heap_bytes_max);
 
     let many: String = (0..1000).map(|n| format!("H{n}: {n}\r\n")).collect();
     let got = run(&Settings::default(), true, &[request(format!("GET /g HTTP/1.1\r\n{many}\r\n")), response(OK)], 1000);
-    super::harness::assert_rows(&got.seen.lines, &["path=/g status=200 truncated"]);
-    assert!(got.seen.lines[0].contains(r#""h511":"511"}"#));
+    super::harness::assert_rows(&got.rows.lines, &["path=/g status=200 truncated"]);
+    assert!(got.rows.lines[0].contains(r#""h511":"511"}"#));
 }
 
 #[test]
@@ -181,8 +181,8 @@ fn a_line_without_end_holds_no_memory() {
         steps.extend(vec![Step::Bytes(flow, vec![b'a'; 4096]); 1000]);
         let got = run(&Settings::default(), true, &steps, usize::MAX);
         assert!(got.heap_bytes_max < 3 * START_LINE_BYTES_MAX, "{}", got.heap_bytes_max);
-        assert!(got.seen.skipped.iter().all(|s| s.0 == Skipped::OverLimit));
-        assert_eq!(got.seen.skipped.iter().map(|s| s.2).sum::<u64>(), (start.len() + 4096 * 1000) as u64);
+        assert!(got.rows.skipped.iter().all(|s| s.0 == Skipped::OverLimit));
+        assert_eq!(got.rows.skipped.iter().map(|s| s.2).sum::<u64>(), (start.len() + 4096 * 1000) as u64);
     }
 }
 
@@ -190,14 +190,14 @@ fn a_line_without_end_holds_no_memory() {
 fn a_flood_of_requests_is_bounded_and_keeps_its_order() {
     let many = GET.repeat(PENDING_REQUESTS_MAX + 10);
     let mut got = run(&Settings::default(), true, &[request(many)], usize::MAX);
-    assert_eq!(got.seen.skipped, [(Skipped::OverLimit, 1, GET.len() as u64); 10]);
-    got.run(&request("GET /last HTTP/1.1\r\n\r\n"), usize::MAX);
-    assert_eq!(got.seen.skipped.len(), 11);
-    got.run(&response(OK.repeat(PENDING_REQUESTS_MAX + 11)), usize::MAX);
-    assert_eq!(got.seen.lines.len(), PENDING_REQUESTS_MAX);
-    got.run(&request("GET /after HTTP/1.1\r\n\r\n"), usize::MAX);
-    got.run(&response(OK), usize::MAX);
-    assert!(got.seen.lines.last().is_some_and(|l| l.contains("path=/after ql=0 ") || l.contains("path=/after")));
+    assert_eq!(got.rows.skipped, [(Skipped::OverLimit, 1, GET.len() as u64); 10]);
+    got.turn(&request("GET /last HTTP/1.1\r\n\r\n"), || usize::MAX);
+    assert_eq!(got.rows.skipped.len(), 11);
+    got.turn(&response(OK.repeat(PENDING_REQUESTS_MAX + 11)), || usize::MAX);
+    assert_eq!(got.rows.lines.len(), PENDING_REQUESTS_MAX);
+    got.turn(&request("GET /after HTTP/1.1\r\n\r\n"), || usize::MAX);
+    got.turn(&response(OK), || usize::MAX);
+    assert!(got.rows.lines.last().is_some_and(|l| l.contains("path=/after ql=0 ") || l.contains("path=/after")));
     assert!(got.parser.heap_bytes() < 64 << 10, "{}", got.parser.heap_bytes());
 }
 
@@ -208,9 +208,9 @@ fn an_endless_flood_of_requests_holds_no_more_memory() {
     steps.extend(vec![request(GET.repeat(1000)); 2 * PLACEHOLDERS_MAX / 1000]);
     let got = run(&Settings::default(), true, &steps, usize::MAX);
     assert!(got.heap_bytes_max < 2 * PENDING_BYTES_MAX, "{}", got.heap_bytes_max);
-    let (rows, lost) = (got.seen.lines.len() as u64, got.seen.skipped.iter().map(|s| s.1).sum::<u64>());
+    let (rows, lost) = (got.rows.lines.len() as u64, got.rows.skipped.iter().map(|s| s.1).sum::<u64>());
     let mut closed = got;
-    closed.run(&Step::Close, 1);
+    closed.turn(&Step::Close, || 1);
     let sent = (200 * 20 + 2 * PLACEHOLDERS_MAX / 1000 * 1000) as u64;
-    assert_eq!(closed.seen.lines.len() as u64 + lost, sent, "rows before the end: {rows}");
+    assert_eq!(closed.rows.lines.len() as u64 + lost, sent, "rows before the end: {rows}");
 }

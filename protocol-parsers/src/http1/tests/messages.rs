@@ -203,8 +203,8 @@ fn targets_are_as_sent() {
     for target in targets {
         let steps = [request(format!("OPTIONS {target} HTTP/1.1\r\n\r\n")), response(OK)];
         let got = run(&Settings::default(), true, &steps, 1);
-        assert_eq!(got.seen.lines.len(), 1);
-        assert!(got.seen.lines[0].contains(&format!(" path={target} ").replace('\'', "\\'")), "{}", got.seen.lines[0]);
+        assert_eq!(got.rows.lines.len(), 1);
+        assert!(got.rows.lines[0].contains(&format!(" path={target} ").replace('\'', "\\'")), "{}", got.rows.lines[0]);
     }
     let absolute = |host| [request(format!("GET http://u.test:81/p HTTP/1.1\r\n{host}\r\n")), response(OK)];
     check(&absolute(""), &["host=u.test:81"]);
@@ -232,7 +232,7 @@ fn lines_may_be_odd() {
     );
     let steps = [request("GET / HTTP/1.1\nX-Fold: a\n \t b\n  c\n\n"), response(OK)];
     let got = run(&Settings::default(), true, &steps, usize::MAX);
-    assert!(got.seen.lines[0].contains(r#" qh={"x-fold":"a b c"} "#), "{}", got.seen.lines[0]);
+    assert!(got.rows.lines[0].contains(r#" qh={"x-fold":"a b c"} "#), "{}", got.rows.lines[0]);
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::harness::{Connection, Step, request, response, run};
+use super::harness::{Step, request, response, run, talk};
+use crate::conversation::Fed;
 use crate::{Flow, Settings};
 
 const HEAP_BYTES_MAX: usize = 12 << 20;
@@ -39,10 +40,10 @@ fn conversation() -> impl Strategy<Value = Vec<Step>> {
 }
 
 /// The same steps, each in portions of these sizes in turn.
-fn in_portions(steps: &[Step], sizes: &[usize]) -> Connection {
-    let mut connection = Connection::new(&Settings::default(), true);
+fn in_portions(steps: &[Step], sizes: &[usize]) -> Fed {
+    let mut connection = talk(&Settings::default(), true);
     for (n, step) in steps.iter().enumerate() {
-        connection.run(step, sizes[n % sizes.len()]);
+        connection.turn(step, || sizes[n % sizes.len()]);
     }
     connection
 }
@@ -69,9 +70,9 @@ proptest! {
     #[test]
     fn portions_do_not_matter(mut steps in conversation(), flips in flips(), sizes in proptest::collection::vec(1usize..30, 1..8)) {
         damage(&mut steps, &flips);
-        let whole = run(&Settings::default(), true, &steps, usize::MAX).seen;
-        prop_assert_eq!(&run(&Settings::default(), true, &steps, 1).seen.lines, &whole.lines);
-        prop_assert_eq!(&in_portions(&steps, &sizes).seen.lines, &whole.lines);
+        let whole = run(&Settings::default(), true, &steps, usize::MAX).rows;
+        prop_assert_eq!(&run(&Settings::default(), true, &steps, 1).rows.lines, &whole.lines);
+        prop_assert_eq!(&in_portions(&steps, &sizes).rows.lines, &whole.lines);
     }
 
     #[test]

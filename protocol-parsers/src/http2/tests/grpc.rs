@@ -72,6 +72,100 @@ fn a_cancelled_call_has_no_status() {
 }
 
 #[test]
+fn deadlines_are_told_by_either_end() {
+    // the server says so
+    let fields = [
+        (":status", "200"),
+        ("content-type", "application/grpc"),
+        ("grpc-status", "4"),
+        ("grpc-message", "Deadline%20Exceeded"),
+    ];
+    check(
+        &[up(&[call(1, "/s.S/Slow"), data(1, true, &message(b""))]), down(&[headers(1, true, &fields)])],
+        &["grpc_status=4 grpc_message=Deadline Exceeded pm=0 -broken -error"],
+    );
+    // and tells the client to stop sending
+    check(
+        &[
+            up(&[call(1, "/s.S/Up"), data(1, false, &message(b""))]),
+            down(&[headers(1, true, &fields), super::harness::reset(1, 0)]),
+        ],
+        &["grpc_status=4 qm=1 error=NO_ERROR -broken"],
+    );
+    // the client gives up, in the middle of a stream of messages
+    check(
+        &[
+            up(&[call(1, "/s.S/Down"), data(1, true, &message(b""))]),
+            down(&[begins(1), data(1, false, &message(b"\x08\x01")), data(1, false, &message(b"\x08\x02")[..5])]),
+            up(&[super::harness::reset(1, 8)]),
+        ],
+        &["-grpc_status qm=1 pm=2 error=CANCEL broken truncated"],
+    );
+}
+
+#[test]
+fn a_proxy_may_answer_without_grpc() {
+    let fields = [(":status", "503"), ("content-type", "text/plain")];
+    check(
+        &[
+            up(&[call(1, "/s.S/M"), data(1, true, &message(b""))]),
+            down(&[headers(1, false, &fields), data(1, true, b"no healthy upstream")]),
+        ],
+        &["grpc_service=s.S grpc_method=M -grpc_status status=503 pl=19"],
+    );
+}
+
+#[test]
+fn calls_that_the_connection_ends_have_no_outcome() {
+    for last in [Step::End(super::harness::DOWN), Step::Close] {
+        check(
+            &[
+                up(&[call(1, "/s.S/Watch"), data(1, true, &message(b""))]),
+                down(&[begins(1), data(1, false, &message(b"\x08\x01"))]),
+                last,
+            ],
+            &[r#"grpc_method=Watch status=200 -grpc_status qm=1 pm=1 pb={"1":1} broken truncated"#],
+        );
+    }
+}
+
+#[test]
+fn joined_inside_a_call() {
+    // what the server says at the end is known, what was asked for is not
+    let end = super::harness::frame(
+        crate::http2::frame::HEADERS,
+        crate::http2::frame::END_HEADERS | crate::http2::frame::END_STREAM,
+        5,
+        &super::harness::literal(&[("grpc-status", "0")]),
+    );
+    let steps = [
+        up(&[super::harness::frame(crate::http2::frame::PING, 0, 0, &[0; 8])]),
+        down(&[data(5, false, &message(b"\x08\x01")), end]),
+        up(&[call(7, "/s.S/Next"), data(7, true, &message(b""))]),
+        down(&[begins(7), data(7, false, &message(b"")), ends(7, "0", "")]),
+    ];
+    let got = super::harness::run(false, &steps, usize::MAX);
+    let rows = &got.rows.lines;
+    assert!(rows.iter().all(|row| !row.contains("id=5 ") || !row.contains("+") && !row.contains("path=")), "{rows:#?}");
+    let next = rows.last().map(String::as_str).unwrap_or_default();
+    assert!(next.contains("grpc_method=Next grpc_status=0") && next.contains("likely"), "{rows:#?}");
+}
+
+#[test]
+fn an_encoding_that_is_not_known_is_recognised_all_the_same() {
+    let mut packed = message(b"\x01\x02\xff");
+    packed[0] = 1;
+    let fields = [(":status", "200"), ("content-type", "application/grpc"), ("grpc-encoding", "snappy")];
+    check(
+        &[
+            up(&[call(1, "/s.S/M"), data(1, true, &message(b""))]),
+            down(&[headers(1, false, &fields), data(1, false, &packed), ends(1, "0", "")]),
+        ],
+        &["pm=1 pl=8 grpc_status=0"],
+    );
+}
+
+#[test]
 fn compressed_messages_are_recognised() {
     use std::io::Write;
     let mut gzip = flate2::write::GzEncoder::new(vec![], flate2::Compression::default());

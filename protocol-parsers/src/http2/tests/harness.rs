@@ -1,24 +1,17 @@
-//! A connection as a script of frames, and its rows as text.
+//! Connections as scripts of frames, and their rows.
 
-use schema::{ColumnWriter, Row};
-
+pub use crate::conversation::http::{Step, assert_rows};
+use crate::conversation::{Fed, Rows, Subject, http};
 use crate::http2::frame::{self, PREFACE};
-use crate::{Exchange, Flow, Moment, Output, Parser, Segment, Settings, Skipped, Transport};
+use crate::{Flow, Skipped};
 
 pub const UP: Flow = Flow::ToServer;
 pub const DOWN: Flow = Flow::ToClient;
 
-/// One thing that happens on a connection; each is a millisecond after the one before.
-#[derive(Clone, Debug)]
-pub enum Step {
-    Bytes(Flow, Vec<u8>),
-    Unseen(Flow, u64),
-    End(Flow),
-    Close,
-    /// Calls older than so many milliseconds expire.
-    Expire(u64),
-    /// Time passes.
-    Wait(u64),
+static HTTP2: Subject = http::subject(&crate::http2::PROTOCOL, |row, exchange| http::words(row, exchange, on_one_line));
+
+fn on_one_line(value: &[u8]) -> String {
+    String::from_utf8_lossy(value).replace('\n', "|")
 }
 
 pub fn up(parts: &[Vec<u8>]) -> Step {
@@ -81,128 +74,18 @@ pub fn reset(stream: u32, code: u32) -> Vec<u8> {
     frame(frame::RST_STREAM, 0, stream, &code.to_be_bytes())
 }
 
-/// Collects rows and losses as lines.
-#[derive(Default)]
-pub struct Seen {
-    pub lines: Vec<String>,
-    pub skipped: Vec<(Skipped, u64, u64)>,
+/// Where the rows of a parser go that is not fed from here.
+pub fn collect() -> Rows {
+    HTTP2.collect()
 }
 
-impl Output for Seen {
-    fn row(&mut self, row: &dyn Row, exchange: &Exchange<'_>) {
-        let mut values = Values(vec![]);
-        row.write(&mut values);
-        let names = row.table().own.iter().map(|c| c.name);
-        let mut fields: Vec<String> =
-            names.zip(values.0).filter_map(|(name, value)| Some(format!("{}={}", short(name), value?))).collect();
-        let ms = |ns: u64| ns / 1_000_000;
-        let started = ms(exchange.started.mono_ns);
-        fields.push(match exchange.ended_ns {
-            Some(ended) => format!("at={started}+{}", ms(ended.checked_sub(exchange.started.mono_ns).expect("latency"))),
-            None => format!("at={started}"),
-        });
-        fields.extend(exchange.request_bytes.map(|n| format!("req={n}")));
-        fields.extend(exchange.response_bytes.map(|n| format!("resp={n}")));
-        for (set, word) in [(exchange.truncated, "truncated"), (exchange.gap_before, "gap"), (exchange.broken, "broken")] {
-            fields.extend(set.then(|| word.to_string()));
-        }
-        fields.push(exchange.confidence.as_str().to_string());
-        for (name, id) in [("trace", exchange.trace_id), ("span", exchange.span_id)] {
-            fields.extend(id.map(|id| format!("{name}={}", String::from_utf8_lossy(id))));
-        }
-        self.lines.push(fields.join(" "));
-    }
-
-    fn skipped(&mut self, why: Skipped, messages: u64, bytes: u64) {
-        self.skipped.push((why, messages, bytes));
-    }
-}
-
-/// Columns under names that are short enough to read.
-fn short(column: &str) -> &str {
-    match column {
-        "http_version" => "v",
-        "stream_id" => "id",
-        "req_method" => "method",
-        "req_path" => "path",
-        "req_authority" => "host",
-        "req_headers" => "qh",
-        "req_body" => "qb",
-        "req_body_bytes" => "ql",
-        "resp_status" => "status",
-        "resp_headers" => "ph",
-        "resp_trailers" => "pt",
-        "resp_body" => "pb",
-        "resp_body_bytes" => "pl",
-        "content_type" => "type",
-        "grpc_request_messages" => "qm",
-        "grpc_response_messages" => "pm",
-        "stream_error" => "error",
-        other => other,
-    }
-}
-
-struct Values(Vec<Option<String>>);
-
-impl ColumnWriter for Values {
-    fn bool(&mut self, value: Option<bool>) {
-        self.0.push(value.map(|v| v.to_string()));
-    }
-    fn int32(&mut self, value: Option<i32>) {
-        self.0.push(value.map(|v| v.to_string()));
-    }
-    fn int64(&mut self, value: Option<i64>) {
-        self.0.push(value.map(|v| v.to_string()));
-    }
-    fn text(&mut self, value: Option<&[u8]>) {
-        self.0.push(value.map(|v| String::from_utf8_lossy(v).replace('\n', "|")));
-    }
-    fn name(&mut self, value: Option<&[u8]>) {
-        self.text(value);
-    }
-}
-
-pub struct Connection {
-    pub parser: Box<dyn Parser>,
-    pub seen: Seen,
-    ms: u64,
-    pub heap_bytes_max: usize,
-}
-
-impl Connection {
-    pub fn new(from_start: bool) -> Self {
-        let parser = (crate::http2::PROTOCOL.parser)(&Settings::default(), Transport::Stream, from_start);
-        Self { parser, seen: Seen::default(), ms: 0, heap_bytes_max: 0 }
-    }
-
-    /// Does a step, its bytes in portions of at most `portion` bytes.
-    pub fn run(&mut self, step: &Step, portion: usize) {
-        self.ms += 1;
-        let at = Moment { mono_ns: self.ms * 1_000_000, thread_id: 7 };
-        let out = &mut self.seen;
-        match step {
-            Step::Bytes(flow, bytes) => {
-                for bytes in bytes.chunks(portion.max(1)) {
-                    self.parser.bytes(Segment { flow: *flow, bytes, at, remote: None }, out);
-                }
-            }
-            Step::Unseen(flow, len) => self.parser.unseen(*flow, *len, at, out),
-            Step::End(flow) => self.parser.end(*flow, at, out),
-            Step::Close => self.parser.close(at, out),
-            Step::Expire(ms) => self.parser.expire(at.mono_ns.saturating_sub(ms * 1_000_000), out),
-            Step::Wait(ms) => self.ms += ms,
-        }
-        self.heap_bytes_max = self.heap_bytes_max.max(self.parser.heap_bytes());
-    }
-}
-
-/// What a script gives.
-pub fn run(from_start: bool, steps: &[Step], portion: usize) -> Connection {
-    let mut connection = Connection::new(from_start);
+/// What a script gives, its bytes in portions of at most `portion` bytes.
+pub fn run(from_start: bool, steps: &[Step], portion: usize) -> Fed {
+    let mut fed = HTTP2.talk(from_start);
     for step in steps {
-        connection.run(step, portion);
+        fed.turn(step, || portion);
     }
-    connection
+    fed
 }
 
 /// The rows of a script on a connection seen from its start, after its preface; the same in whole segments and byte by byte.
@@ -211,12 +94,10 @@ pub fn check(steps: &[Step], rows: &[&str]) {
     let mut script = vec![up(&[preface()]), down(&[settings()])];
     script.extend_from_slice(steps);
     let whole = run(true, &script, usize::MAX);
-    assert_rows(&whole.seen.lines, rows);
-    assert_eq!(whole.seen.skipped, [], "skipped");
+    assert_rows(&whole.rows.lines, rows);
+    assert_eq!(whole.rows.skipped, [], "skipped");
     for portion in [1, 7] {
-        let pieces = run(true, &script, portion);
-        assert_eq!(pieces.seen.lines, whole.seen.lines, "in portions of {portion}");
-        assert_eq!(pieces.seen.skipped, []);
+        whole.rows.assert_same(&run(true, &script, portion).rows);
     }
 }
 
@@ -224,25 +105,6 @@ pub fn check(steps: &[Step], rows: &[&str]) {
 #[track_caller]
 pub fn check_damaged(from_start: bool, steps: &[Step], rows: &[&str], skipped: &[(Skipped, u64, u64)]) {
     let got = run(from_start, steps, usize::MAX);
-    assert_rows(&got.seen.lines, rows);
-    assert_eq!(got.seen.skipped, skipped);
-}
-
-/// Each row has the words that are wanted; `-word` is a word, or a column, that it must not have.
-#[track_caller]
-pub fn assert_rows(lines: &[String], rows: &[&str]) {
-    let all = lines.join("\n");
-    assert_eq!(lines.len(), rows.len(), "rows:\n{all}");
-    for (line, row) in lines.iter().zip(rows) {
-        let line = format!(" {line} ");
-        for word in row.split_whitespace() {
-            match word.strip_prefix('-') {
-                Some(absent) => {
-                    let found = line.contains(&format!(" {absent} ")) || line.contains(&format!(" {absent}="));
-                    assert!(!found, "{absent} is in:\n{all}");
-                }
-                None => assert!(line.contains(&format!(" {word} ")), "{word} is not in:\n{all}"),
-            }
-        }
-    }
+    assert_rows(&got.rows.lines, rows);
+    assert_eq!(got.rows.skipped, skipped);
 }

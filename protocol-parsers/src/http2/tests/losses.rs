@@ -122,8 +122,8 @@ fn what_is_no_frame_is_passed_over() {
     let junk = vec![0xff; 100];
     let steps = [up(&[preface(), junk.clone(), get(1, "/1"), get(3, "/3")]), down(&[settings(), ok(1, true), ok(3, true)])];
     let got = run(true, &steps, usize::MAX);
-    assert_rows(&got.seen.lines, &["id=1 path=/1 gap guessed", "id=3 path=/3 -gap certain"]);
-    assert_eq!(got.seen.skipped.iter().map(|s| s.2).sum::<u64>(), 100);
+    assert_rows(&got.rows.lines, &["id=1 path=/1 gap guessed", "id=3 path=/3 -gap certain"]);
+    assert_eq!(got.rows.skipped.iter().map(|s| s.2).sum::<u64>(), 100);
     assert_eq!(got.parser.state(), State::Working);
     let much = vec![up(&[vec![0xff; 1000]]); MALFORMED_BYTES_MAX as usize / 1000 + 1];
     assert_eq!(run(true, &[vec![up(&[preface()])], much].concat(), usize::MAX).parser.state(), State::NotMine);
@@ -139,8 +139,8 @@ fn a_header_block_beyond_the_limit_is_passed_over() {
     steps.push(up(&[frame(f::CONTINUATION, f::END_HEADERS, 1, b""), get(3, "/3")]));
     steps.push(down(&[settings(), ok(1, true), ok(3, true)]));
     let got = run(true, &steps, usize::MAX);
-    assert_rows(&got.seen.lines, &["id=1 -method -path status=200 truncated", "id=3 path=/3 status=200"]);
-    assert!(matches!(got.seen.skipped[..], [(Skipped::OverLimit, 0, _)]), "{:?}", got.seen.skipped);
+    assert_rows(&got.rows.lines, &["id=1 -method -path status=200 truncated", "id=3 path=/3 status=200"]);
+    assert!(matches!(got.rows.skipped[..], [(Skipped::OverLimit, 0, _)]), "{:?}", got.rows.skipped);
     assert!(got.heap_bytes_max < 3 * HEADER_BLOCK_BYTES_MAX, "{}", got.heap_bytes_max);
 }
 
@@ -160,9 +160,9 @@ fn floods_are_bounded() {
     }
     let mut got = run(true, &steps, usize::MAX);
     assert!(got.heap_bytes_max < 2 * PENDING_BYTES_MAX, "{}", got.heap_bytes_max);
-    let lost: u64 = got.seen.skipped.iter().map(|s| s.1).sum();
-    got.run(&Step::Close, 1);
-    assert_eq!(got.seen.lines.len() as u64 + lost, 2 * PENDING_REQUESTS_MAX as u64);
+    let lost: u64 = got.rows.skipped.iter().map(|s| s.1).sum();
+    got.turn(&Step::Close, || 1);
+    assert_eq!(got.rows.lines.len() as u64 + lost, 2 * PENDING_REQUESTS_MAX as u64);
     assert!(got.parser.heap_bytes() < 256 << 10, "{}", got.parser.heap_bytes());
 }
 

@@ -200,7 +200,7 @@ fn encoded_bodies_are_decoded() {
         ],
         usize::MAX,
     );
-    assert!(got.seen.lines[0].contains(" pb=earshot earshot earshot "), "{}", got.seen.lines[0]);
+    assert!(got.rows.lines[0].contains(" pb=earshot earshot earshot "), "{}", got.rows.lines[0]);
 }
 
 #[test]

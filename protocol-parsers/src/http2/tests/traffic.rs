@@ -9,7 +9,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use proptest::prelude::*;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, duplex, split};
 
-use super::harness::{DOWN, Seen, UP};
+use super::harness::{DOWN, UP, collect};
+use crate::conversation::Rows;
 use crate::{Flow, Moment, Segment, Settings, Transport, json};
 
 #[derive(Clone, Debug)]
@@ -145,9 +146,9 @@ fn record(calls: &[Call], tables: (u32, u32)) -> Vec<(Flow, Vec<u8>)> {
     tape.clone()
 }
 
-fn rows(tape: &[(Flow, Vec<u8>)], from_start: bool, portion: usize) -> Seen {
+fn rows(tape: &[(Flow, Vec<u8>)], from_start: bool, portion: usize) -> Rows {
     let mut parser = (crate::http2::PROTOCOL.parser)(&Settings::default(), Transport::Stream, from_start);
-    let (mut seen, mut at) = (Seen::default(), Moment::default());
+    let (mut seen, mut at) = (collect(), Moment::default());
     for (flow, bytes) in tape {
         for bytes in bytes.chunks(portion) {
             at.mono_ns += 1000;
@@ -171,7 +172,7 @@ fn object(fields: &BTreeMap<String, String>) -> impl Iterator<Item = String> {
 }
 
 /// The row of each call by its number.
-fn check(calls: &[Call], seen: &Seen) -> Result<(), TestCaseError> {
+fn check(calls: &[Call], seen: &Rows) -> Result<(), TestCaseError> {
     prop_assert_eq!(&seen.skipped, &vec![]);
     prop_assert_eq!(seen.lines.len(), calls.len());
     for (nth, call) in calls.iter().enumerate() {

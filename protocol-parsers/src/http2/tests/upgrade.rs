@@ -1,6 +1,6 @@
 //! HTTP/2 after an upgrade of HTTP/1.1.
 
-use super::harness::{DOWN, Seen, UP, assert_rows, data, get, ok, preface, settings};
+use super::harness::{DOWN, UP, assert_rows, collect, data, get, ok, preface, settings};
 use crate::{Flow, Moment, Output, Parser, Segment, Settings, State, Transport};
 
 const ASK: &str = concat!(
@@ -25,7 +25,7 @@ fn an_upgrade_is_one_row() {
     for portion in [usize::MAX, 1] {
         for early in [true, false] {
             let mut parser = (crate::http1::PROTOCOL.parser)(&Settings::default(), Transport::Stream, true);
-            let mut seen = Seen::default();
+            let mut seen = collect();
             feed(parser.as_mut(), UP, ASK.as_bytes(), 1, portion, &mut seen);
             if early {
                 feed(parser.as_mut(), UP, &preface(), 2, portion, &mut seen);
@@ -51,7 +51,7 @@ fn an_upgrade_is_one_row() {
 #[test]
 fn until_it_is_asked_for_the_successor_is_fed() {
     let mut parser = (crate::http1::PROTOCOL.parser)(&Settings::default(), Transport::Stream, true);
-    let mut seen = Seen::default();
+    let mut seen = collect();
     feed(parser.as_mut(), UP, ASK.as_bytes(), 1, usize::MAX, &mut seen);
     feed(parser.as_mut(), DOWN, SWITCH.as_bytes(), 2, usize::MAX, &mut seen);
     feed(parser.as_mut(), UP, &preface(), 3, usize::MAX, &mut seen);
@@ -65,7 +65,7 @@ fn until_it_is_asked_for_the_successor_is_fed() {
 #[test]
 fn an_upgrade_that_is_refused_stays_http1() {
     let mut parser = (crate::http1::PROTOCOL.parser)(&Settings::default(), Transport::Stream, true);
-    let mut seen = Seen::default();
+    let mut seen = collect();
     feed(parser.as_mut(), UP, ASK.as_bytes(), 1, usize::MAX, &mut seen);
     feed(parser.as_mut(), DOWN, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", 2, usize::MAX, &mut seen);
     assert_eq!(parser.state(), State::Working);

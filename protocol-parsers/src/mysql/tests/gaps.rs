@@ -46,6 +46,14 @@ fn joined_inside_messages() {
 }
 
 #[test]
+fn joined_inside_a_large_row() {
+    let tail = [vec![b'z'; 200_000], packet(1, &[b'z'; 50]), eof(2, 2)].concat();
+    let expect = format!("{DO} likely");
+    let rows = check_joined(&[Server(&tail), Client(&query("do 1")), Server(&ok(1, 0, 2))], &[&expect]);
+    assert_eq!(rows.skipped(Skipped::JoinedMidMessage), (0, tail.len() as u64));
+}
+
+#[test]
 fn joined_after_the_greeting() {
     let mut name = login(FLAGS, "eve", "shop");
     let rows = check_joined(

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::harness::*;
 use super::wire::*;
+use crate::conversation::damage::{Said, damage, pieces, same_in_pieces, turns};
 use crate::limits::PENDING_REQUESTS_MAX;
 use crate::{Skipped, State};
 
@@ -83,7 +84,7 @@ fn another_protocol_is_given_up() {
 }
 
 /// A conversation with something of everything.
-fn conversation() -> Vec<(bool, Vec<u8>)> {
+fn conversation() -> Said {
     let flags = FLAGS | SESSION_TRACK;
     let types = [0x03, 0, 0xfd, 0, 0x0c, 0, 0x05, 0];
     let values = b"\x2a\0\0\0\x03abc\x07\xe8\x07\x02\x1d\x0d\x0e\x0f\0\0\0\0\0\0\xf8\x3f";
@@ -113,10 +114,6 @@ fn conversation() -> Vec<(bool, Vec<u8>)> {
     ]
 }
 
-fn turns(conversation: &[(bool, Vec<u8>)]) -> Vec<Turn<'_>> {
-    conversation.iter().map(|(client, bytes)| if *client { Client(bytes) } else { Server(bytes) }).collect()
-}
-
 #[test]
 fn the_conversation_is_understood() {
     let conversation = conversation();
@@ -132,43 +129,15 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_pieces_give_the_same(sizes in proptest::collection::vec(1usize..200, 1..50), skip in 0usize..20) {
+    fn any_pieces_give_the_same(sizes in pieces(), skip in 0usize..20) {
         let conversation = conversation();
         // joined at any place between packets
-        let turns = &turns(&conversation)[skip..];
-        let whole = rows(skip == 0, turns, || usize::MAX);
-        let mut sizes = sizes.into_iter().cycle();
-        let pieces = rows(skip == 0, turns, || sizes.next().unwrap_or(1));
-        prop_assert_eq!(pieces.lines, whole.lines);
-        prop_assert_eq!(pieces.sizes, whole.sizes);
+        same_in_pieces(&MYSQL, skip == 0, &turns(&conversation)[skip..], &sizes)?;
     }
 
     #[test]
-    fn damage_never_panics(
-        flips in proptest::collection::vec((0usize..100_000, any::<u8>()), 0..20),
-        cut in 0usize..21,
-        unseen in proptest::collection::vec((0usize..21, any::<bool>(), 1u64..10_000), 0..4),
-        from_start: bool,
-    ) {
-        let mut conversation = conversation();
-        for (at, byte) in flips {
-            let count = conversation.len();
-            let bytes = &mut conversation[at % count].1;
-            let index = at % bytes.len();
-            bytes[index] = byte;
-        }
-        let cut_at = conversation[cut].1.len() / 2;
-        conversation[cut].1.truncate(cut_at);
-        let mut turns = turns(&conversation);
-        for (at, client, len) in unseen {
-            turns.insert(at, if client { ClientUnseen(len) } else { ServerUnseen(len) });
-        }
-        let mut fed = talk(from_start);
-        for turn in turns {
-            fed.turn(turn, || 100);
-        }
-        prop_assert!(fed.heap_bytes_max < 1 << 20);
-        fed.close();
+    fn damage_never_panics(damage in damage(), from_start: bool) {
+        damage.survive(&MYSQL, from_start, conversation(), 1 << 20)?;
     }
 
     #[test]

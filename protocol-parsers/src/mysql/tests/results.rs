@@ -73,6 +73,51 @@ fn a_local_file_belongs_to_its_statement() {
 }
 
 #[test]
+fn a_local_file_may_be_refused_or_missing() {
+    let text = "load data local infile 'f' into table t";
+    let (asked, wanted) = (query(text), packet(1, b"\xfbf"));
+    check_session(
+        FLAGS,
+        &[
+            // forbidden before it is asked for
+            Client(&asked),
+            Server(&error(1, 4166, "HY000", "disabled")),
+            // the client has none, and sends an empty one
+            Client(&asked),
+            Server(&wanted),
+            Client(&packet(2, b"")),
+            Server(&ok(3, 0, 2)),
+            // what is in it is refused
+            Client(&asked),
+            Server(&wanted),
+            Client(&[packet(2, b"a\tb\n"), packet(3, b"")].concat()),
+            Server(&error(4, 1366, "22007", "Incorrect integer value")),
+            Client(&query("do 1")),
+            Server(&ok(1, 0, 2)),
+        ],
+        &[
+            &format!("COM_QUERY | LOAD | {text} | - | - | - | 4166 | HY000 | disabled | eve | shop certain"),
+            &format!("COM_QUERY | LOAD | {text} | - | - | 0 | - | - | - | eve | shop certain"),
+            &format!("COM_QUERY | LOAD | {text} | - | - | - | 1366 | 22007 | Incorrect integer value | eve | shop certain"),
+            "COM_QUERY | DO | do 1 | - | - | 0 | - | - | - | eve | shop certain",
+        ],
+    );
+}
+
+#[test]
+fn an_error_may_end_rows() {
+    let rows = [packet(1, &[1]), column(2), row(3, "x"), error(4, 1317, "70100", "Query execution was interrupted")].concat();
+    check_session(
+        FLAGS | DEPRECATE_EOF,
+        &[Client(&query("select 1")), Server(&rows), Client(&query("do 1")), Server(&ok(1, 0, 2))],
+        &[
+            "COM_QUERY | SELECT | select 1 | - | 1 | - | 1317 | 70100 | Query execution was interrupted | eve | shop certain",
+            "COM_QUERY | DO | do 1 | - | - | 0 | - | - | - | eve | shop certain",
+        ],
+    );
+}
+
+#[test]
 fn progress_is_no_end() {
     let progress = packet(1, b"\xff\xff\xff\x01\x01\x02\0\0\0\x07copying");
     check_session(

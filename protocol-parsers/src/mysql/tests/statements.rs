@@ -122,6 +122,42 @@ fn long_data_is_a_parameter() {
 }
 
 #[test]
+fn a_reset_forgets_long_data_and_a_new_session_the_statements() {
+    let portion = command(0x18, &[&7_u32.to_le_bytes()[..], &[0, 0], b"long"].concat());
+    let execution = execute(7, &[0], Some(&[0xfc, 0]), b"\x01z");
+    let prepared_row = "COM_STMT_PREPARE | DO | do ? | - | - | - | - | - | - | eve | shop certain";
+    let bound_row = r#"COM_STMT_EXECUTE | DO | do ? | ["z"] | - | 0 | - | - | - | eve | shop certain"#;
+    for (new_session, name) in
+        [(command(0x1f, b""), "COM_RESET_CONNECTION"), (command(0x11, b"eve\0\0shop\0\x2d\0"), "COM_CHANGE_USER")]
+    {
+        check_session(
+            FLAGS,
+            &[
+                Client(&prepare("do ?")),
+                Server(&prepared_one(7)),
+                Client(&portion),
+                Client(&command(0x1a, &7_u32.to_le_bytes())),
+                Server(&ok(1, 0, 2)),
+                Client(&execution),
+                Server(&ok(1, 0, 2)),
+                Client(&new_session),
+                Server(&ok(1, 0, 2)),
+                Client(&execution),
+                Server(&error(1, 1243, "HY000", "Unknown prepared statement handler")),
+            ],
+            &[
+                prepared_row,
+                "COM_STMT_SEND_LONG_DATA | - | - | - | - | - | - | - | - | eve | shop [unended] certain",
+                "COM_STMT_RESET | - | - | - | - | - | - | - | - | eve | shop certain",
+                bound_row,
+                &format!("{name} | - | - | - | - | - | - | - | - | eve | shop certain"),
+                "COM_STMT_EXECUTE | - | - | - | - | - | 1243 | HY000 | Unknown prepared statement handler | eve | shop certain",
+            ],
+        );
+    }
+}
+
+#[test]
 fn long_values_are_cut() {
     let long = "v".repeat(10_000);
     let value = [b"\xfc\x10\x27".as_slice(), long.as_bytes()].concat();

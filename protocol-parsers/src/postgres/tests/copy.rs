@@ -1,6 +1,7 @@
 //! COPY both ways and replication streams.
 
 use super::harness::*;
+use super::wire::*;
 
 fn data(text: &str) -> Vec<u8> {
     message(b'd', text)
@@ -46,6 +47,18 @@ fn a_failed_copy_has_its_error() {
 }
 
 #[test]
+fn a_copy_out_may_fail_midway() {
+    let got = [begin(b'H'), data("1\n"), error("57014", "canceled"), ready()].concat();
+    check_logged_in(
+        &[Client(&query("copy t to stdout")), Server(&got), Client(&query("select 1")), Server(&done("SELECT 1"))],
+        &[
+            "Query | query=copy t to stdout | operation=COPY | error_code=57014 | error_message=canceled | transaction_status=idle | copy_messages=1 | copy_bytes=2",
+            "Query | query=select 1 | operation=SELECT | command_tag=SELECT 1 | rows=1 | transaction_status=idle",
+        ],
+    );
+}
+
+#[test]
 fn the_first_sync_of_an_extended_copy_is_ignored() {
     let started = [message(b'1', b""), message(b'2', b""), message(b'n', b""), begin(b'G')].concat();
     check_logged_in(
@@ -82,6 +95,10 @@ fn replication_streams_are_counted() {
     let ended = [&turns[..], &[Client(&over), Server(&end)]].concat();
     let stream = format!("Copy | query={start} | operation=START_REPLICATION | copy_messages=2 | copy_bytes=62");
     check_logged_in(&ended, &[&asked, &stream]);
+    // the server ends it by an error
+    let terminated = error("57P01", "terminated");
+    let killed = [&turns[..], &[Server(&terminated)]].concat();
+    check_logged_in(&killed, &[&asked, &format!("{stream} [truncated] [broken] [unended]")]);
     // one that is still running when the connection ends
     check_logged_in(&turns, &[&asked, &format!("{stream} [truncated] [broken] [unended]")]);
 }

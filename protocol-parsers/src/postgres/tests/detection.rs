@@ -1,7 +1,7 @@
 //! What is taken for PostgreSQL and what is not.
 
-use super::harness::*;
 use super::recorded::{capture, captures};
+use super::wire::*;
 use crate::postgres::PROTOCOL;
 use crate::{Confidence, Evidence, Transport, Verdict};
 

@@ -1,6 +1,7 @@
 //! The extended protocol: statements, portals, pipelines, and where errors belong.
 
 use super::harness::*;
+use super::wire::*;
 
 const SELECTED: &str = "command_tag=SELECT 1 | rows=1";
 
@@ -223,6 +224,72 @@ fn unanswered_messages_are_broken() {
         &[
             "Parse | query=select 1 | operation=SELECT",
             "Execute | query=select 1 | operation=SELECT | parameters=[] [broken] [unended]",
+        ],
+    );
+}
+
+#[test]
+fn what_is_only_described_or_closed_is_no_row() {
+    let prepare = [parse("s", "select 1", &[]), describe(b'S', "s"), sync()].concat();
+    let described = [message(b'1', b""), message(b't', [0, 0]), columns(), ready()].concat();
+    check_logged_in(
+        &[
+            Client(&prepare),
+            Server(&described),
+            Client(&[describe(b'S', "s"), close(b'S', "s"), close(b'P', ""), sync()].concat()),
+            Server(&[message(b't', [0, 0]), columns(), message(b'3', b""), message(b'3', b""), ready()].concat()),
+            // its error is a row, though
+            Client(&[describe(b'S', "s"), sync()].concat()),
+            Server(&[error("26000", "does not exist"), ready()].concat()),
+        ],
+        &["Parse | query=select 1 | operation=SELECT", "Describe | error_code=26000 | error_message=does not exist"],
+    );
+}
+
+#[test]
+fn an_empty_statement_is_a_row_without_rows() {
+    let answer = [message(b'1', b""), message(b'2', b""), message(b'n', b""), message(b'I', b""), ready()].concat();
+    check_logged_in(
+        &[Client(&all("", &[])), Server(&answer), Client(&query("select 1")), Server(&done("SELECT 1"))],
+        &[
+            "Parse | query=",
+            "Execute | query= | parameters=[]",
+            "Query | query=select 1 | operation=SELECT | command_tag=SELECT 1 | rows=1 | transaction_status=idle",
+        ],
+    );
+}
+
+#[test]
+fn portals_of_one_statement_keep_their_parameters() {
+    let run = [
+        parse("", "select $1", &[]),
+        bind("a", "", 0, &[Some(b"1")]),
+        bind("b", "", 0, &[None]),
+        execute("b"),
+        execute("a"),
+        execute("b"),
+        sync(),
+    ]
+    .concat();
+    let answer = [
+        message(b'1', b""),
+        message(b'2', b"").repeat(2),
+        row("x"),
+        message(b's', b""),
+        row("y"),
+        tag("SELECT 1"),
+        tag("SELECT 0"),
+        ready(),
+    ]
+    .concat();
+    let executed = "Execute | query=select $1 | operation=SELECT | parameters";
+    check_logged_in(
+        &[Client(&run), Server(&answer)],
+        &[
+            "Parse | query=select $1 | operation=SELECT",
+            &format!("{executed}=[null] | rows=1"),
+            &format!(r#"{executed}=["1"] | {SELECTED}"#),
+            &format!("{executed}=[null] | command_tag=SELECT 0 | rows=0"),
         ],
     );
 }

@@ -1,6 +1,7 @@
 //! Connections that were joined, and bytes that were not seen.
 
 use super::harness::*;
+use super::wire::*;
 use crate::{Skipped, State};
 
 const ONE: &str = "Query | query=select 1 | operation=SELECT | command_tag=SELECT 1 | rows=1 | transaction_status=idle";
@@ -31,6 +32,26 @@ fn joined_inside_messages() {
     // inside a pipeline
     let middle = [b"rest\0".to_vec(), sync(), ask.clone()].concat();
     check_joined(&[Client(&middle), Server(&ready()), Server(&answer)], &[&expect]);
+}
+
+#[test]
+fn joined_inside_a_copy() {
+    let (ask, answer) = one();
+    let expect = format!("{ONE} likely");
+    let line = message(b'd', b"1\tvalue\n");
+    // to the server, whose answer belongs to what was not seen
+    let sent = [b"rest of a line\n".to_vec(), line.clone(), line.clone(), message(b'c', b"")].concat();
+    check_joined(&[Client(&sent), Server(&done("COPY 9")), Client(&ask), Server(&answer)], &[&expect]);
+    // to the client
+    let got = [b"rest of a line\n".to_vec(), line.clone(), line, message(b'c', b""), done("COPY 9")].concat();
+    check_joined(&[Server(&got), Client(&ask), Server(&answer)], &[&expect]);
+}
+
+#[test]
+fn joined_inside_a_large_row() {
+    let (ask, answer) = one();
+    let middle = [vec![b'y'; 300_000], row("2"), done("SELECT 2")].concat();
+    check_joined(&[Server(&middle), Client(&ask), Server(&answer)], &[&format!("{ONE} likely")]);
 }
 
 #[test]
@@ -175,7 +196,7 @@ fn what_is_no_message_is_passed_over() {
 
 #[test]
 fn another_protocol_is_given_up() {
-    let mut fed = Fed::new(false);
+    let mut fed = talk(false);
     for _ in 0..10 {
         fed.turn(Client(b"\x17\x03\x03\x02\x00"), || usize::MAX);
         fed.turn(Server(b"\x17\x03\x03\x00\x7a"), || usize::MAX);

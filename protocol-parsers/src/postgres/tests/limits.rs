@@ -3,13 +3,15 @@
 use proptest::prelude::*;
 
 use super::harness::*;
+use super::wire::*;
 use crate::Skipped;
+use crate::conversation::damage::{Said, damage, pieces, same_in_pieces, turns};
 use crate::limits::PENDING_REQUESTS_MAX;
 
 #[test]
 fn long_pipelines_keep_their_alignment() {
     let count = 10_000;
-    let mut fed = Fed::new(true);
+    let mut fed = talk(true);
     fed.turn(Client(&login("a", "b")), || usize::MAX);
     fed.turn(Server(&ready()), || usize::MAX);
     let sent: Vec<u8> = (0..count).flat_map(|i| query(&format!("select {i}"))).collect();
@@ -31,7 +33,7 @@ fn long_pipelines_keep_their_alignment() {
 #[test]
 fn endless_pipelines_are_counted_and_survived() {
     let count = 20_000;
-    let mut fed = Fed::new(true);
+    let mut fed = talk(true);
     fed.turn(Client(&login("a", "b")), || usize::MAX);
     fed.turn(Server(&ready()), || usize::MAX);
     for _ in 0..count {
@@ -52,7 +54,7 @@ fn endless_pipelines_are_counted_and_survived() {
 
 #[test]
 fn waiting_requests_and_statements_hold_bounded_memory() {
-    let mut fed = Fed::new(false);
+    let mut fed = talk(false);
     let text = "v".repeat(60_000);
     for i in 0..2000 {
         let name = format!("s{i}");
@@ -65,7 +67,7 @@ fn waiting_requests_and_statements_hold_bounded_memory() {
 
 #[test]
 fn large_messages_are_not_held() {
-    let mut fed = Fed::new(true);
+    let mut fed = talk(true);
     fed.turn(Client(&login("a", "b")), || usize::MAX);
     fed.turn(Server(&ready()), || usize::MAX);
     let text = format!("select '{}'", "y".repeat(4 << 20));
@@ -79,7 +81,7 @@ fn large_messages_are_not_held() {
 }
 
 /// A conversation with something of everything.
-fn conversation() -> Vec<(bool, Vec<u8>)> {
+fn conversation() -> Said {
     let large = "x".repeat(9000);
     let copy = |tag| message(tag, [0, 0, 1, 0, 0]);
     vec![
@@ -108,10 +110,6 @@ fn conversation() -> Vec<(bool, Vec<u8>)> {
     ]
 }
 
-fn turns(conversation: &[(bool, Vec<u8>)]) -> Vec<Turn<'_>> {
-    conversation.iter().map(|(client, bytes)| if *client { Client(bytes) } else { Server(bytes) }).collect()
-}
-
 #[test]
 fn the_conversation_is_understood() {
     let conversation = conversation();
@@ -126,51 +124,24 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_pieces_give_the_same(sizes in proptest::collection::vec(1usize..200, 1..50), from_start: bool) {
-        let conversation = conversation();
-        let turns = turns(&conversation);
-        let whole = rows(from_start, &turns, || usize::MAX);
-        let mut sizes = sizes.into_iter().cycle();
-        let pieces = rows(from_start, &turns, || sizes.next().unwrap_or(1));
-        prop_assert_eq!(pieces.lines, whole.lines);
-        prop_assert_eq!(pieces.sizes, whole.sizes);
+    fn any_pieces_give_the_same(sizes in pieces(), from_start: bool) {
+        same_in_pieces(&POSTGRES, from_start, &turns(&conversation()), &sizes)?;
     }
 
     #[test]
-    fn damage_never_panics(
-        flips in proptest::collection::vec((0usize..100_000, any::<u8>()), 0..20),
-        cut in 0usize..22,
-        unseen in proptest::collection::vec((0usize..22, any::<bool>(), 1u64..10_000), 0..4),
-        from_start: bool,
-    ) {
-        let mut conversation = conversation();
-        for (at, byte) in flips {
-            let count = conversation.len();
-            let bytes = &mut conversation[at % count].1;
-            let index = at % bytes.len();
-            bytes[index] = byte;
-        }
-        let whole = rows(from_start, &turns(&conversation), || usize::MAX);
-        let bytewise = rows(from_start, &turns(&conversation), || 1);
+    fn damage_never_panics(damage in damage(), from_start: bool) {
+        let mut said = conversation();
+        damage.flip(&mut said);
+        let whole = rows(from_start, &turns(&said), || usize::MAX);
+        let bytewise = rows(from_start, &turns(&said), || 1);
         prop_assert_eq!(bytewise.lines, whole.lines);
         prop_assert_eq!(bytewise.skipped.iter().map(|s| s.2).sum::<u64>(), whole.skipped.iter().map(|s| s.2).sum::<u64>());
-        let cut_at = conversation[cut].1.len() / 2;
-        conversation[cut].1.truncate(cut_at);
-        let mut turns = turns(&conversation);
-        for (at, client, len) in unseen {
-            turns.insert(at, if client { ClientUnseen(len) } else { ServerUnseen(len) });
-        }
-        let mut fed = Fed::new(from_start);
-        for turn in turns {
-            fed.turn(turn, || 100);
-        }
-        prop_assert!(fed.heap_bytes_max < 1 << 20);
-        fed.close();
+        damage.survive(&POSTGRES, from_start, conversation(), 1 << 20)?;
     }
 
     #[test]
     fn nonsense_never_panics(parts in proptest::collection::vec((any::<bool>(), proptest::collection::vec(any::<u8>(), 0..40)), 0..40)) {
-        let mut fed = Fed::new(false);
+        let mut fed = talk(false);
         for (client, bytes) in &parts {
             fed.turn(if *client { Client(bytes) } else { Server(bytes) }, || 7);
         }

@@ -1,6 +1,7 @@
 //! Logins, encryption, cancellation.
 
 use super::harness::*;
+use super::wire::*;
 use crate::State;
 
 const SSL: &[u8] = &[0, 0, 0, 8, 4, 210, 22, 47];
@@ -34,7 +35,7 @@ fn no_secret_is_kept() {
     );
     assert_eq!(rows.sizes[0].0, Some((login("me", "db").len() + first.len() + last.len()) as u64));
     assert_eq!(rows.times[0], (300, Some(500)));
-    let mut fed = Fed::new(true);
+    let mut fed = talk(true);
     for turn in turns {
         fed.turn(turn, || 1);
         assert!(!format!("{:?}", fed.parser.heap_bytes()).contains("secret"));
@@ -59,7 +60,7 @@ fn the_database_is_the_users_by_default() {
 #[test]
 fn encryption_hands_the_connection_over() {
     for (packet, answer) in [(SSL, b"S"), (GSS, b"G")] {
-        let mut fed = Fed::new(true);
+        let mut fed = talk(true);
         fed.turn(Client(packet), || 3);
         assert_eq!(fed.parser.state(), State::Working);
         fed.turn(Server(answer), || 1);
@@ -87,9 +88,31 @@ fn a_cancellation_is_a_row_without_an_answer() {
 }
 
 #[test]
+fn newer_protocols_are_negotiated() {
+    let names = "user_name=me | database_name=db";
+    let mut asked = login("me", "db");
+    asked[4..8].copy_from_slice(&[0, 3, 0, 2]);
+    // 3.0 is what the server speaks, and there is an option that it does not know
+    let negotiated = message(b'v', b"\0\0\0\0\0\0\0\x01_pq_.x\0");
+    let welcome = [negotiated, message(b'R', [0; 4]), message(b'K', [7; 36]), ready()].concat();
+    check(
+        &[Client(&asked), Server(&welcome), Client(&query("select 1")), Server(&done("SELECT 1"))],
+        &[
+            &format!("Startup | {names} | transaction_status=idle"),
+            &format!(
+                "Query | query=select 1 | operation=SELECT | command_tag=SELECT 1 | rows=1 | {names} | transaction_status=idle"
+            ),
+        ],
+    );
+    // keys may be longer there
+    let cancel = [&[0, 0, 0, 44, 4, 210, 22, 46], [7; 36].as_slice()].concat();
+    check(&[Client(&cancel)], &["Cancel [unended]"]);
+}
+
+#[test]
 fn what_is_no_login_is_another_protocol() {
     for bytes in [b"GET / HTTP/1.1\r\n".as_slice(), b"\0\0\0\x09\0\x02\0\0\0", b"\0\0\0\x04\0\x03\0\0"] {
-        let mut fed = Fed::new(true);
+        let mut fed = talk(true);
         fed.turn(Client(bytes), || usize::MAX);
         assert_eq!(fed.parser.state(), State::NotMine, "{}", bytes.escape_ascii());
     }

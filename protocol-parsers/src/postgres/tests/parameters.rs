@@ -1,6 +1,7 @@
 //! Parameters as JSON lists.
 
 use super::harness::*;
+use super::wire::*;
 
 #[track_caller]
 fn check_bound(types: &[u32], bind: &[u8], parameters: &str) {

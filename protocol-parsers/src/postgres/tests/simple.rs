@@ -1,6 +1,7 @@
 //! The simple protocol.
 
 use super::harness::*;
+use super::wire::*;
 
 #[test]
 fn a_query_has_its_tag_and_rows() {

@@ -2,34 +2,28 @@
 
 pub use crate::conversation::Turn::*;
 pub use crate::conversation::{Fed, Rows, Turn};
-use crate::{Transport, conversation};
+use crate::conversation::{Subject, lines};
+
+pub static REDIS: Subject = Subject::new(&crate::redis::PROTOCOL, lines::in_order);
 
 pub fn talk(from_start: bool) -> Fed {
-    Fed::new(&crate::redis::PROTOCOL, Transport::Stream, from_start)
+    REDIS.talk(from_start)
 }
 
 pub fn rows(from_start: bool, turns: &[Turn<'_>], piece: impl FnMut() -> usize) -> Rows {
-    conversation::rows(talk(from_start), turns.iter().copied(), piece)
+    REDIS.rows(from_start, turns.iter().copied(), piece)
 }
 
 /// A conversation from its connection's start gives these rows, whole and byte by byte.
 #[track_caller]
 pub fn check(turns: &[Turn<'_>], expect: &[&str]) -> Rows {
-    both(true, turns, expect)
+    REDIS.check(true, turns.iter().copied(), expect)
 }
 
 /// The same for a connection that was joined.
 #[track_caller]
 pub fn check_joined(turns: &[Turn<'_>], expect: &[&str]) -> Rows {
-    both(false, turns, expect)
-}
-
-#[track_caller]
-fn both(from_start: bool, turns: &[Turn<'_>], expect: &[&str]) -> Rows {
-    let whole = rows(from_start, turns, || usize::MAX);
-    assert_eq!(whole.lines, expect);
-    whole.assert_same(&rows(from_start, turns, || 1));
-    whole
+    REDIS.check(false, turns.iter().copied(), expect)
 }
 
 /// A command as an array of values.

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::harness::*;
+use crate::conversation::damage::{Said, damage, pieces, same_in_pieces, turns};
 use crate::limits::PENDING_REQUESTS_MAX;
 use crate::{Skipped, State};
 
@@ -91,7 +92,7 @@ fn lines_without_end_are_bounded() {
 }
 
 /// A conversation with something of everything.
-fn conversation() -> Vec<(bool, Vec<u8>)> {
+fn conversation() -> Said {
     let large = "x".repeat(9000);
     vec![
         (true, command("HELLO 3")),
@@ -109,10 +110,6 @@ fn conversation() -> Vec<(bool, Vec<u8>)> {
     ]
 }
 
-fn turns(conversation: &[(bool, Vec<u8>)]) -> Vec<Turn<'_>> {
-    conversation.iter().map(|(client, bytes)| if *client { Client(bytes) } else { Server(bytes) }).collect()
-}
-
 #[test]
 fn the_conversation_is_understood() {
     let conversation = conversation();
@@ -126,42 +123,13 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_pieces_give_the_same(sizes in proptest::collection::vec(1usize..200, 1..50), from_start: bool) {
-        let conversation = conversation();
-        let turns = turns(&conversation);
-        let whole = rows(from_start, &turns, || usize::MAX);
-        let mut sizes = sizes.into_iter().cycle();
-        let pieces = rows(from_start, &turns, || sizes.next().unwrap_or(1));
-        prop_assert_eq!(pieces.lines, whole.lines);
-        prop_assert_eq!(pieces.sizes, whole.sizes);
+    fn any_pieces_give_the_same(sizes in pieces(), from_start: bool) {
+        same_in_pieces(&REDIS, from_start, &turns(&conversation()), &sizes)?;
     }
 
     #[test]
-    fn damage_never_panics(
-        flips in proptest::collection::vec((0usize..100_000, any::<u8>()), 0..20),
-        cut in 0usize..12,
-        unseen in proptest::collection::vec((0usize..12, any::<bool>(), 1u64..10_000), 0..4),
-        from_start: bool,
-    ) {
-        let mut conversation = conversation();
-        for (at, byte) in flips {
-            let count = conversation.len();
-            let bytes = &mut conversation[at % count].1;
-            let index = at % bytes.len();
-            bytes[index] = byte;
-        }
-        let cut_at = conversation[cut].1.len() / 2;
-        conversation[cut].1.truncate(cut_at);
-        let mut turns = turns(&conversation);
-        for (at, client, len) in unseen {
-            turns.insert(at, if client { ClientUnseen(len) } else { ServerUnseen(len) });
-        }
-        let mut fed = talk(from_start);
-        for turn in turns {
-            fed.turn(turn, || 100);
-        }
-        prop_assert!(fed.heap_bytes_max < 1 << 20);
-        fed.close();
+    fn damage_never_panics(damage in damage(), from_start: bool) {
+        damage.survive(&REDIS, from_start, conversation(), 1 << 20)?;
     }
 
     #[test]

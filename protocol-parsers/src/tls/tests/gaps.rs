@@ -6,7 +6,7 @@ use crate::{Skipped, Wanted};
 
 #[test]
 fn data_alone_gives_no_row() {
-    let mut fed = Fed::new(false);
+    let mut fed = talk(false);
     fed.whole(&[Client(&data(100)), Server(&data(3000)), Server(&data(16_000))]);
     assert_eq!(fed.parser.wanted(), Wanted::Full);
     fed.whole(&[Server(&[data(16_000), data(100)].concat())]);
@@ -28,7 +28,7 @@ fn joined_inside_a_record() {
         ],
         &[&ROW13.replace("certain", "likely")],
     );
-    assert_eq!(rows.skipped(Skipped::JoinedMidMessage), 6);
+    assert_eq!(rows.skipped(Skipped::JoinedMidMessage).1, 6);
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn a_hole_inside_a_message_hides_what_it_says() {
 fn a_hole_over_records_hides_the_end() {
     let hello = client_hello("a.example");
     let rows = check(&[Client(&hello), ServerUnseen(4000)], &["sni=a.example [broken] [unended] guessed"]);
-    assert_eq!(rows.skipped(Skipped::Gap), 4000);
+    assert_eq!(rows.skipped(Skipped::Gap).1, 4000);
     assert_eq!(rows.sizes, [(Some(hello.len() as u64), None)]);
     // data of both ends shows that it had one
     let turns = [Client(&hello), ServerUnseen(4000), Client(&finished13()), Server(&data(60))];

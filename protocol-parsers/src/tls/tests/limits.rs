@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::harness::*;
 use super::wire::*;
+use crate::conversation::damage::{Said, damage, pieces, same_in_pieces, turns};
 use crate::tls::hello::Version;
 use crate::{Skipped, State};
 
@@ -11,7 +12,7 @@ use crate::{Skipped, State};
 fn a_long_hello_holds_bounded_memory() {
     let hello = client_hello_with(&[server_name("a.example"), extension(21, vec![0; 60_000])]);
     let records: Vec<u8> = hello.chunks(16_000).flat_map(|part| record(22, part)).collect();
-    let mut fed = Fed::new(true);
+    let mut fed = talk(true);
     fed.turn(Client(&records), || 100);
     assert!(fed.heap_bytes_max < 40 << 10, "{} bytes", fed.heap_bytes_max);
     let rows = fed.close();
@@ -24,7 +25,7 @@ fn long_lists_of_certificates_hold_bounded_memory() {
     let list = vec![certificate_der(); 2000];
     let flight = [selects(TLS12, ECDHE, Some("h2")), certificates(&list), message(14, [])].concat();
     let records: Vec<u8> = flight.chunks(16_000).flat_map(|part| record(22, part)).collect();
-    let mut fed = Fed::new(true);
+    let mut fed = talk(true);
     fed.whole(&[Client(&client_hello("a.example"))]);
     fed.turn(Server(&records), || 100);
     assert!(fed.heap_bytes_max < 40 << 10, "{} bytes", fed.heap_bytes_max);
@@ -34,7 +35,7 @@ fn long_lists_of_certificates_hold_bounded_memory() {
 
 #[test]
 fn endless_handshakes_hold_bounded_memory() {
-    let mut fed = Fed::new(true);
+    let mut fed = talk(true);
     let hello = client_hello("a.example");
     for _ in 0..2000 {
         fed.whole(&[Client(&hello), Server(&record(22, message(12, [9; 9000])))]);
@@ -45,12 +46,12 @@ fn endless_handshakes_hold_bounded_memory() {
 
 #[test]
 fn bytes_without_records_are_given_up() {
-    let mut fed = Fed::new(false);
+    let mut fed = talk(false);
     for _ in 0..100 {
         fed.whole(&[Client(&[b'x'; 1000])]);
     }
     assert_eq!(fed.parser.state(), State::NotMine);
-    assert_eq!(fed.rows.skipped(Skipped::JoinedMidMessage), 66_000);
+    assert_eq!(fed.rows.skipped(Skipped::JoinedMidMessage).1, 66_000);
 }
 
 #[test]
@@ -61,7 +62,7 @@ fn versions_have_names_whatever_they_are() {
 }
 
 /// A conversation with something of everything.
-fn conversation() -> Vec<(bool, Vec<u8>)> {
+fn conversation() -> Said {
     vec![
         (true, [record(22, &client_hello_with(&[grease(), server_name("a.example")])[..30])].concat()),
         (true, record(22, &client_hello_with(&[grease(), server_name("a.example")])[30..])),
@@ -80,10 +81,6 @@ fn conversation() -> Vec<(bool, Vec<u8>)> {
     ]
 }
 
-fn turns(conversation: &[(bool, Vec<u8>)]) -> Vec<Turn<'_>> {
-    conversation.iter().map(|(client, bytes)| if *client { Client(bytes) } else { Server(bytes) }).collect()
-}
-
 #[test]
 fn the_conversation_is_understood() {
     let conversation = conversation();
@@ -96,55 +93,19 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_pieces_give_the_same(sizes in proptest::collection::vec(1usize..200, 1..50)) {
-        let conversation = conversation();
-        let turns = turns(&conversation);
-        let whole = rows(true, &turns, || usize::MAX);
-        let mut sizes = sizes.into_iter().cycle();
-        let pieces = rows(true, &turns, || sizes.next().unwrap_or(1));
-        prop_assert_eq!(pieces.lines, whole.lines);
-        prop_assert_eq!(pieces.sizes, whole.sizes);
-        prop_assert_eq!(pieces.times, whole.times);
+    fn any_pieces_give_the_same(sizes in pieces()) {
+        same_in_pieces(&TLS, true, &turns(&conversation()), &sizes)?;
     }
 
     #[test]
-    fn damage_never_panics(
-        flips in proptest::collection::vec((0usize..100_000, any::<u8>()), 0..20),
-        cut in 0usize..14,
-        unseen in proptest::collection::vec((0usize..14, any::<bool>(), 1u64..10_000), 0..4),
-        from_start: bool,
-    ) {
-        let mut conversation = conversation();
-        for (at, byte) in flips {
-            let count = conversation.len();
-            let bytes = &mut conversation[at % count].1;
-            let index = at % bytes.len();
-            bytes[index] = byte;
-        }
-        let cut_at = conversation[cut].1.len() / 2;
-        conversation[cut].1.truncate(cut_at);
-        let mut turns = turns(&conversation);
-        for (at, client, len) in unseen {
-            turns.insert(at, if client { ClientUnseen(len) } else { ServerUnseen(len) });
-        }
-        let mut fed = Fed::new(from_start);
-        for turn in turns {
-            fed.turn(turn, || 100);
-        }
-        prop_assert!(fed.heap_bytes_max < 64 << 10);
-        fed.close();
+    fn damage_never_panics(damage in damage(), from_start: bool) {
+        damage.survive(&TLS, from_start, conversation(), 64 << 10)?;
     }
 
     #[test]
-    fn damage_is_the_same_in_any_pieces(flips in proptest::collection::vec((0usize..100_000, any::<u8>()), 1..8)) {
-        let mut conversation = conversation();
-        for (at, byte) in flips {
-            let count = conversation.len();
-            let bytes = &mut conversation[at % count].1;
-            let index = at % bytes.len();
-            bytes[index] = byte;
-        }
-        let turns = turns(&conversation);
-        prop_assert_eq!(rows(true, &turns, || 1).lines, rows(true, &turns, || usize::MAX).lines);
+    fn damage_is_the_same_in_any_pieces(damage in damage()) {
+        let mut said = conversation();
+        damage.flip(&mut said);
+        prop_assert_eq!(rows(true, &turns(&said), || 1).lines, rows(true, &turns(&said), || usize::MAX).lines);
     }
 }

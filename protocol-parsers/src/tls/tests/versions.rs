@@ -162,7 +162,7 @@ fn old_clients_begin_in_the_form_of_ssl_2() {
 
 #[test]
 fn after_its_end_nothing_more_is_wanted() {
-    let mut fed = Fed::new(true);
+    let mut fed = talk(true);
     fed.whole(&[Client(&client_hello("a.example")), Server(&selects13(AES_128_GCM)), Server(&data(500))]);
     assert_eq!(fed.parser.wanted(), Wanted::Full);
     fed.whole(&[Client(&finished13())]);
