@@ -57,15 +57,18 @@ impl Analyses {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::io::Write;
 
     use super::*;
     use crate::binary::{Confidence, Kind};
 
-    fn file(bytes: usize) -> FileId {
+    /// The file is kept: another would get the place, and so the identity, of one that is gone.
+    fn file(bytes: usize) -> (File, FileId) {
         let mut file = tempfile::tempfile().expect("a file");
         file.write_all(&vec![0; bytes]).expect("its bytes");
-        FileId::of(&file.metadata().expect("its metadata"))
+        let id = FileId::of(&file.metadata().expect("its metadata"));
+        (file, id)
     }
 
     fn analysis(build_id: &str) -> Analysis {
@@ -83,25 +86,26 @@ mod tests {
     #[test]
     fn a_file_is_known_again_and_so_is_its_copy() {
         let mut analyses = Analyses::default();
-        let (one, copy, stripped) = (file(10), file(10), file(5));
+        let files = [file(10), file(10), file(5)];
+        let [one, copy, stripped] = files.each_ref().map(|(_, id)| id);
         let id = || Some("ab".to_owned());
-        assert!(analyses.get(&one, id).is_none());
-        analyses.keep(&one, analysis("ab"));
-        assert!(analyses.get(&one, || None).is_some());
-        assert!(analyses.get(&copy, id).is_some());
-        assert!(analyses.get(&copy, || Some("cd".to_owned())).is_none());
-        assert!(analyses.get(&stripped, id).is_none());
+        assert!(analyses.get(one, id).is_none());
+        analyses.keep(one, analysis("ab"));
+        assert!(analyses.get(one, || None).is_some());
+        assert!(analyses.get(copy, id).is_some());
+        assert!(analyses.get(copy, || Some("cd".to_owned())).is_none());
+        assert!(analyses.get(stripped, id).is_none());
     }
 
     #[test]
     fn the_oldest_makes_room() {
         let mut analyses = Analyses::default();
-        let files: Vec<FileId> = (0..=ANALYSES_MAX).map(|n| file(n + 1)).collect();
-        for (n, file) in files.iter().enumerate() {
+        let files: Vec<(File, FileId)> = (0..=ANALYSES_MAX).map(|n| file(n + 1)).collect();
+        for (n, (_, file)) in files.iter().enumerate() {
             analyses.keep(file, analysis(&n.to_string()));
         }
-        assert!(analyses.get(&files[0], || Some("0".to_owned())).is_none());
-        assert!(analyses.get(&files[1], || None).is_some());
+        assert!(analyses.get(&files[0].1, || Some("0".to_owned())).is_none());
+        assert!(analyses.get(&files[1].1, || None).is_some());
         assert_eq!((analyses.by_file.len(), analyses.by_build.len()), (ANALYSES_MAX, ANALYSES_MAX));
     }
 }
