@@ -73,7 +73,7 @@ pub fn taken(earshot: &Earshot, condition: &str, kind: &str) -> anyhow::Result<V
         "SELECT t.frames AS frames, s.thread_name AS thread, s.samples AS samples, s.value AS value
          FROM (SELECT s.stack_id, s.thread_name, count(*) AS samples, sum(s.value) AS value {whose}
                GROUP BY s.stack_id, s.thread_name) s
-         LEFT JOIN (SELECT DISTINCT stack_id, frames FROM stacks) t ON s.stack_id = t.stack_id"
+         LEFT JOIN stacks t ON s.stack_id = t.stack_id"
     ))?;
     rows.iter().map(stack).collect()
 }

@@ -65,7 +65,7 @@ fn ours(agent: &Agent, thread: &str, since: &str) -> anyhow::Result<Stacks> {
     agent.settled(&format!("SELECT count(*) AS n {whose}"))?;
     let rows = agent.rows(&format!(
         "SELECT t.frames AS frames, s.samples AS samples FROM (SELECT s.stack_id, count(*) AS samples {whose} GROUP BY s.stack_id) s
-         LEFT JOIN (SELECT DISTINCT stack_id, frames FROM stacks) t ON s.stack_id = t.stack_id"
+         LEFT JOIN stacks t ON s.stack_id = t.stack_id"
     ))?;
     let mut stacks = Stacks::default();
     for row in rows {
