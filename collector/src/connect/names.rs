@@ -12,9 +12,12 @@ use hashbrown::HashMap;
 /// Addresses with a name; a new one beyond that drops the older half.
 const NAMES_MAX: usize = 16 << 10;
 
+/// Each with the version at which it was last told.
+type ByAddress = HashMap<IpAddr, (Arc<[u8]>, u64)>;
+
 #[derive(Debug, Default)]
 pub struct Names {
-    by_address: Mutex<HashMap<IpAddr, (Arc<[u8]>, u64)>>,
+    by_address: Mutex<ByAddress>,
     /// Grows with each change.
     version: AtomicU64,
 }
@@ -47,7 +50,7 @@ impl Names {
         self.version.store(now, Ordering::Release);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, (Arc<[u8]>, u64)>> {
+    fn lock(&self) -> MutexGuard<'_, ByAddress> {
         self.by_address.lock().unwrap_or_else(|e| e.into_inner())
     }
 }

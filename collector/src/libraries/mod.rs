@@ -85,7 +85,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Libraries {
-    /// Looks at what every process maps now. When it returns, all of that is probed, or as much as could be in [`START_MAX`].
+    /// Looks at what every process maps now. When it returns, all of that is probed, or as much as could be in `START_MAX`.
     pub fn start(capture: Arc<Mutex<Capture>>, processes: Arc<Processes>, told: Arc<Told>) -> Self {
         let mut libraries = Self {
             capture,

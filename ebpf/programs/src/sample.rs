@@ -4,7 +4,11 @@
 //! stack are only copied.
 
 use aya_ebpf::{
-    EbpfContext, Global, bindings::pt_regs, helpers::generated as helpers, macros::perf_event, programs::PerfEventContext,
+    EbpfContext, Global,
+    bindings::{BPF_RB_FORCE_WAKEUP, pt_regs},
+    helpers::generated as helpers,
+    macros::perf_event,
+    programs::PerfEventContext,
 };
 use ebpf_abi::{KERNEL_FRAMES_MAX, STACK_BYTES_MAX, SampleHeader, hook, kind, sample};
 
@@ -121,8 +125,9 @@ unsafe fn hand_over(index: u32) {
         let bytes = bounded((*work).header.stack_bytes as u64, STACK_BYTES_MAX as u64);
         let len = size_of::<SampleHeader>() as u64 + bytes;
         let ring = (&raw const RING_SAMPLES).cast_mut().cast();
-        // wakes the reader: what a short-lived process maps can be read only while it lives
-        let failed = helpers::bpf_ringbuf_output(ring, work.cast(), len, 0) != 0;
+        // wakes the reader, also when older records wait that woke nobody: what a short-lived process maps can be read only
+        // while it lives
+        let failed = helpers::bpf_ringbuf_output(ring, work.cast(), len, BPF_RB_FORCE_WAKEUP as u64) != 0;
         if let Some(counters) = counters() {
             let count = if failed { &mut counters.samples_ring_full } else { &mut counters.samples_copied };
             count.events += 1;

@@ -78,8 +78,9 @@ fn sizes_are_those_on_the_connection() {
                     &format!("COM_QUERY | - | {} | - | 90 | - | - | - | - | eve | shop certain", "x".repeat(500)),
                 ],
             );
-            let sum = |of: fn(&(Option<u64>, Option<u64>)) -> Option<u64>| rows.sizes[1..].iter().filter_map(of).sum::<u64>();
-            assert_eq!((sum(|s| s.0), sum(|s| s.1)), (asked.len() as u64, answered.len() as u64), "{how:?}");
+            let (requests, responses): (Vec<_>, Vec<_>) = rows.sizes[1..].iter().copied().unzip();
+            let sum = |sizes: Vec<Option<u64>>| sizes.into_iter().flatten().sum::<u64>();
+            assert_eq!((sum(requests), sum(responses)), (asked.len() as u64, answered.len() as u64), "{how:?}");
             assert!(rows.sizes[1].0 < rows.sizes[2].0 && rows.sizes[1].1 < rows.sizes[2].1, "{:?}", rows.sizes);
         }
     }
