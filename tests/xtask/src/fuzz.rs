@@ -8,7 +8,7 @@ use crate::place::Place;
 use crate::program::{cargo, run};
 
 /// Long enough to see that each parser still holds, short enough for every change.
-pub const SECONDS_SHORT: u64 = 20;
+pub const SECONDS_SHORT: u64 = 10;
 
 const FOLDER: &str = "protocol-parsers/fuzz";
 
