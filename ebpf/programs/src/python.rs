@@ -7,7 +7,7 @@ use aya_ebpf::{bindings::BPF_RB_NO_WAKEUP, helpers::generated as helpers};
 use ebpf_abi::{PYTHON_FRAMES_MAX, PYTHON_THREADS_MAX, Python, PythonHeader, kind};
 
 use crate::kernel::{TASK_FSBASE, bounded, read, read_user};
-use crate::maps::{PYTHON_WALKS, PYTHONS, RING_SAMPLES};
+use crate::maps::{PYTHON_WALKS, PYTHONS, RING_SAMPLES, counters};
 
 /// A walk from a thread's innermost frame to its outermost. Not on the stack, for the loops.
 #[repr(C)]
@@ -118,6 +118,10 @@ unsafe fn hand_over(place: u32) {
         let len = size_of::<PythonHeader>() as u64 + 8 * frames;
         let ring = (&raw const RING_SAMPLES).cast_mut().cast();
         // without it the sample shows the interpreter's own functions
-        helpers::bpf_ringbuf_output(ring, walk.cast(), len, BPF_RB_NO_WAKEUP as u64);
+        if helpers::bpf_ringbuf_output(ring, walk.cast(), len, BPF_RB_NO_WAKEUP as u64) != 0
+            && let Some(counters) = counters()
+        {
+            counters.notices_lost.events += 1;
+        }
     }
 }
