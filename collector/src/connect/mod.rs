@@ -2,6 +2,7 @@
 //!
 //! In: [`Event`]s. Out: rows through a [`crate::batch::Writer`]. Knows no protocol and no kernel.
 
+mod classify;
 mod connection;
 mod context;
 pub mod event;

@@ -135,3 +135,17 @@ fn a_session_whose_object_moves_goes_on() {
     assert_eq!(kept.known_names("http_events", "req_method"), ["GET", "GET"]);
     assert!(kept.known_names("lost_events", "reason").is_empty());
 }
+
+#[test]
+fn what_was_written_inside_before_a_reset_is_told_after_it() {
+    let mut host = Host::begin();
+    host.open(SERVER);
+    host.say(SERVER, SESSION, Direction::Received, 0, REQUEST);
+    host.tracker.event(Event::Closed(Closed { key: SERVER, at_ns: host.now_ns, totals: None, unread: 0 }));
+    host.say(SERVER, SESSION, Direction::Sent, 0, RESPONSE);
+    host.tracker.tick(host.now_ns + LONG_NS);
+    assert_eq!(host.tracker.connections(), 0);
+    let kept = host.end(&[]);
+    assert_eq!(kept.known_names("http_events", "req_method"), ["GET"]);
+    assert!(kept.known_names("lost_events", "reason").is_empty());
+}

@@ -8,14 +8,14 @@ use super::event::{Closed, Consumer, Data, Direction, End, Endpoint, Event, Open
 use super::late::Late;
 use super::order::{PARKED_NS_MAX, Piece};
 use super::pairs::Pairs;
-use super::phase::{Kept, KeptPiece, Phase};
+use super::phase::Phase;
 use super::plaintext::{self, Unbound};
 use super::report::{Told, report};
 use super::rows::{DatagramPeer, RowOutput};
 use crate::batch::Writer;
 use crate::discover::Processes;
 use hashbrown::HashMap;
-use protocol_parsers::{Confidence, Flow, Moment, Parser, Segment, State, Transport, Wanted};
+use protocol_parsers::{Flow, Moment, Parser, Segment, Transport, Wanted};
 
 /// A request without a response becomes a row after this long.
 const UNANSWERED_NS: u64 = 60_000_000_000;
@@ -23,9 +23,8 @@ const UNANSWERED_NS: u64 = 60_000_000_000;
 const REPORT_NS: u64 = 60_000_000_000;
 /// How often an unrecognised connection is looked at again.
 const RETRY_NS: u64 = 1_000_000_000;
-/// A connection that turned out to be another protocol's is looked at again at once this often, then like an unrecognised one.
-const CORRECTIONS_AT_ONCE_MAX: u32 = 4;
-/// How long a closed connection waits for its program to read what came before.
+/// How long a closed connection waits for its program to read what came before, or to be told what it said inside TLS: a reset
+/// closes a connection before the call of the TLS library that writes to it returns.
 const CLOSING_NS_MAX: u64 = 300_000_000;
 /// Connections of one worker. Beyond it the one that was silent longest goes.
 const CONNECTIONS_MAX: usize = 100_000;
@@ -33,7 +32,7 @@ const CONNECTIONS_MAX: usize = 100_000;
 const KEPT_FULL_FROM_BYTES: u64 = 256 << 10;
 
 pub struct Tracker {
-    context: Context,
+    pub(super) context: Context,
     /// By key; the plaintext of an encrypted connection is one more, by [`plaintext::key_of`].
     pub(super) connections: HashMap<u64, Box<Connection>>,
     pairs: Pairs,
@@ -44,7 +43,7 @@ pub struct Tracker {
     /// Latest time seen on any event.
     now_ns: u64,
     /// Bytes since the last flush of connections that no protocol recognised.
-    unrecognised_bytes: u64,
+    pub(super) unrecognised_bytes: u64,
 }
 
 impl Tracker {
@@ -325,103 +324,12 @@ impl Tracker {
         }
     }
 
-    fn detect(
-        &mut self,
-        connection: &mut Connection,
-        direction: Direction,
-        piece: Piece<'_>,
-        remote: Option<std::net::SocketAddr>,
-    ) {
-        let Phase::Detecting(kept) = &mut connection.phase else { return };
-        let at = match piece {
-            Piece::Bytes(bytes, at) => {
-                kept.push(KeptPiece { direction, bytes: bytes.to_vec(), unseen: 0, at, remote });
-                at
-            }
-            Piece::Unseen(unseen, at) => {
-                kept.push(KeptPiece { direction, bytes: vec![], unseen, at, remote });
-                at
-            }
-        };
-        if connection.held_until_ns.is_some_and(|until| at.mono_ns < until) && !kept.is_full() {
-            return;
-        }
-        connection.held_until_ns = None;
-        self.classify(connection, at.mono_ns, true);
-    }
-
-    /// Looks for a protocol in what is kept; `more` when more bytes may come.
-    fn classify(&mut self, connection: &mut Connection, now_ns: u64, more: bool) {
-        let role = connection.sure_role();
-        let Phase::Detecting(kept) = &mut connection.phase else { return };
-        let full = kept.is_full();
-        let (sent, received) = (kept.beginning(Direction::Sent), kept.beginning(Direction::Received));
-        let identity = &mut connection.identity;
-        let serves = role.map(|r| r == Role::Server);
-        let found = protocol_parsers::detect(identity.transport, &sent, &received, serves, kept.from_start, more && !full);
-        match found {
-            // what was taken for the wrong protocol once is not guessed at again
-            Ok(found) if connection.corrections == 0 || found.confidence > Confidence::Guessed => {
-                let kept = std::mem::take(kept);
-                if role.is_none() {
-                    identity.role = found.sender_serves.map(|serves| if serves { Role::Server } else { Role::Client });
-                }
-                self.choose_end(connection);
-                if connection.is_silent() {
-                    return;
-                }
-                self.decide_turn(connection);
-                connection.recognised(found.protocol);
-                connection.phase = Phase::Parsing((found.protocol.parser)(
-                    &self.context.settings,
-                    connection.identity.transport,
-                    kept.from_start,
-                ));
-                self.feed(connection, kept);
-            }
-            Ok(_) | Err(true) if more && !full => {}
-            _ => {
-                let later = kept.split_off(|bytes| protocol_parsers::begins(identity.transport, bytes));
-                let bytes = kept.bytes() as u64;
-                connection.phase = Phase::Unrecognised { tried_ns: now_ns };
-                self.unrecognised_bytes += bytes;
-                if full && connection.policy.is_none() {
-                    Self::want(&mut self.policies, connection, Wanted::Headers);
-                }
-                if let Some(later) = later {
-                    connection.phase = Phase::Detecting(later);
-                    self.classify(connection, now_ns, more);
-                }
-            }
-        }
-    }
-
-    /// Rows are the server's: when this end turns out to be the client and the other end is known here too (or in a replay,
-    /// where both ends are seen), they are told from there.
-    fn decide_turn(&self, connection: &mut Connection) {
-        let replay = self.context.processes.is_none();
-        let client = connection.identity.role == Some(Role::Client);
-        connection.identity.turned = client && (replay || connection.partner.is_some());
-    }
-
-    fn feed(&mut self, connection: &mut Connection, kept: Kept) {
-        for piece in kept.pieces {
-            if !piece.bytes.is_empty() {
-                self.parse(connection, piece.direction, &Piece::Bytes(&piece.bytes, piece.at), piece.remote);
-            }
-            if piece.unseen > 0 {
-                self.parse(connection, piece.direction, &Piece::Unseen(piece.unseen, piece.at), piece.remote);
-            }
-        }
-        self.reclassify(connection);
-    }
-
-    fn flow(connection: &Connection, direction: Direction) -> Flow {
+    pub(super) fn flow(connection: &Connection, direction: Direction) -> Flow {
         let client = connection.identity.role == Some(Role::Client);
         if client == (direction == Direction::Sent) { Flow::ToServer } else { Flow::ToClient }
     }
 
-    fn parse(
+    pub(super) fn parse(
         &mut self,
         connection: &mut Connection,
         direction: Direction,
@@ -435,7 +343,7 @@ impl Tracker {
         });
     }
 
-    fn with_parser(&mut self, connection: &mut Connection, work: impl FnOnce(&mut dyn Parser, &mut RowOutput<'_>)) {
+    pub(super) fn with_parser(&mut self, connection: &mut Connection, work: impl FnOnce(&mut dyn Parser, &mut RowOutput<'_>)) {
         connection.look_up(&self.context.names);
         let Phase::Parsing(parser) = &mut connection.phase else { return };
         let (pairs, connections) = (&self.pairs, &self.connections);
@@ -450,33 +358,6 @@ impl Tracker {
         let (names, writer) = (&*self.context.names, &mut self.writer);
         let mut out = RowOutput { identity, host, clock, redact, names, writer, datagram_peer: &datagram_peer };
         work(parser.as_mut(), &mut out);
-    }
-
-    /// The parser no longer recognises its connection, or has left it to another protocol.
-    fn reclassify(&mut self, connection: &mut Connection) {
-        let Phase::Parsing(parser) = &mut connection.phase else { return };
-        match parser.state() {
-            State::Working => {}
-            State::HandedOver => match parser.successor() {
-                Some(next) => {
-                    connection.protocol = Some(next.protocol);
-                    connection.phase = Phase::Parsing(next.parser);
-                }
-                None => connection.phase = Phase::detecting(true),
-            },
-            State::NotMine => {
-                metrics::counter!("earshot_reclassified_connections_total").increment(1);
-                let now_ns = connection.last_ns;
-                let at = Moment { mono_ns: now_ns, thread_id: 0 };
-                self.with_parser(connection, |parser, out| parser.close(at, out));
-                connection.corrections = connection.corrections.saturating_add(1);
-                connection.phase = if connection.corrections <= CORRECTIONS_AT_ONCE_MAX {
-                    Phase::detecting(false)
-                } else {
-                    Phase::Unrecognised { tried_ns: now_ns }
-                };
-            }
-        }
     }
 
     fn give_up_missing(&mut self, connection: &mut Connection, before_ns: Option<u64>) {
@@ -514,7 +395,9 @@ impl Tracker {
 
     fn closed(&mut self, closed: &Closed) {
         let Some(mut connection) = self.connections.remove(&closed.key) else { return };
-        if closed.unread > 0 && connection.closing.is_none() && !connection.is_silent() {
+        let unread = closed.unread > 0 && !connection.is_silent();
+        let inside = connection.encrypted_since.is_some() || self.connections.contains_key(&plaintext::key_of(closed.key));
+        if (unread || inside) && connection.closing.is_none() {
             connection.closing = Some(*closed);
             self.connections.insert(closed.key, connection);
         } else {

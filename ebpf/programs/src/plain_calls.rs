@@ -260,7 +260,7 @@ unsafe fn returned(regs: *mut pt_regs, site: &Site) {
         let failed = site.status.kind != place::NOWHERE && value(regs, &site.status) as i32 <= 0;
         let moved =
             if failed { 0 } else { moved(site.call, value(regs, &site.result) + value(regs, &site.plus), (*under_way).length) };
-        if let Some(session) = sessions::of(session_key) {
+        if let Some(session) = sessions::in_call(session_key) {
             let thread = threads::of_this_thread();
             if !thread.is_null() {
                 learn(session, thread, under_way, site, writing);

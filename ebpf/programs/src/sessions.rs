@@ -37,20 +37,11 @@ unsafe fn next_number() -> u64 {
     unsafe { helpers::bpf_ktime_get_ns() << 10 | helpers::bpf_get_smp_processor_id() as u64 }
 }
 
-/// The session of an object, made at first use.
+/// The session of an object in the midst of a call, made at first use.
 #[inline(always)]
-pub unsafe fn of(key: SessionKey) -> Option<*mut Session> {
+pub unsafe fn in_call(key: SessionKey) -> Option<*mut Session> {
     unsafe {
         if let Some(session) = SESSIONS.get_ptr_mut(key) {
-            // the address may have been given to another session since
-            if (*session).connection != 0 && CLOSED.get_ptr((*session).connection).is_some() {
-                (*session).number = next_number();
-                (*session).connection = 0;
-                (*session).sent_bytes = 0;
-                (*session).received_bytes = 0;
-                (*session).evidence = evidence::NONE;
-                (*session).fd_plus_one = 0;
-            }
             return Some(session);
         }
         let new = Session {
@@ -68,6 +59,24 @@ pub unsafe fn of(key: SessionKey) -> Option<*mut Session> {
         };
         let _ = SESSIONS.insert(key, new, 0);
         SESSIONS.get_ptr_mut(key)
+    }
+}
+
+/// The session of an object as a call begins. When its connection has closed since the last call, the address may have been
+/// given to another session; in the midst of a call a close, as by a reset, says nothing of the kind.
+#[inline(always)]
+pub unsafe fn of(key: SessionKey) -> Option<*mut Session> {
+    unsafe {
+        let session = in_call(key)?;
+        if (*session).connection != 0 && CLOSED.get_ptr((*session).connection).is_some() {
+            (*session).number = next_number();
+            (*session).connection = 0;
+            (*session).sent_bytes = 0;
+            (*session).received_bytes = 0;
+            (*session).evidence = evidence::NONE;
+            (*session).fd_plus_one = 0;
+        }
+        Some(session)
     }
 }
 
@@ -91,7 +100,7 @@ pub unsafe fn bind(session: *mut Session, touch: *const Touch, how: u8) {
             return;
         }
         // a thread may not have used a socket since one that is gone, whose descriptor another has by now
-        if CLOSED.get_ptr(connection).is_some() {
+        if how != evidence::INSIDE && CLOSED.get_ptr(connection).is_some() {
             return;
         }
         if session.connection != 0 {
