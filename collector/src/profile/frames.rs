@@ -2,8 +2,10 @@
 //!
 //! Nothing is dropped: what cannot be had is a frame `[reason]`.
 
-use ebpf_abi::sample;
+use ebpf_abi::{SampleHeader, sample};
 
+use super::named::{Named, Place};
+use super::written::stack_id;
 use crate::kernel::Sample;
 
 /// Frames of one stack; what is between root and leaf beyond this is left out, and a frame says so.
@@ -17,6 +19,15 @@ pub struct Addresses {
     pub ended: Option<String>,
     /// The process whose programs they are in.
     pub pid: u32,
+    /// Numbers what runs there. None when the same addresses may stand for other functions each time.
+    pub program: Option<u64>,
+}
+
+/// A stack, numbered by its text.
+pub struct Stack {
+    pub id: i64,
+    /// Root first. None: it was named and written before.
+    pub frames: Option<Vec<String>>,
 }
 
 /// What knows programs: this host, or a test's.
@@ -24,8 +35,8 @@ pub trait Programs {
     /// A sample of this process will be asked for: what it maps is read while it lives.
     fn expect(&mut self, pid: u32);
     fn unwind(&mut self, sample: &Sample<'_>) -> Addresses;
-    /// Pushes the names at an address, the outermost of inlined functions first.
-    fn user(&mut self, pid: u32, address: u64, is_return_address: bool, out: &mut Vec<String>);
+    /// Pushes the names at an address, the outermost of inlined functions first. False when it may have others soon.
+    fn user(&mut self, pid: u32, address: u64, is_return_address: bool, out: &mut Vec<String>) -> bool;
     fn kernel(&mut self, address: u64) -> String;
     /// Puts functions of interpreted code in the place of their interpreter's.
     fn interpreted(&mut self, sample: &Sample<'_>, names: &mut Vec<String>);
@@ -35,25 +46,41 @@ pub trait Programs {
 
 pub struct Frames<P> {
     programs: P,
+    named: Named,
 }
 
 impl<P: Programs> Frames<P> {
     pub fn new(programs: P) -> Self {
-        Self { programs }
+        Self { programs, named: Named::default() }
     }
 
     pub fn programs(&mut self) -> &mut P {
         &mut self.programs
     }
 
-    pub fn of(&mut self, taken: &Sample<'_>) -> Vec<String> {
-        let mut out = vec![];
-        if taken.header.user != 0 {
-            self.user(taken, &mut out);
+    /// `is_written` says of a stack's number whether its frames are known where it goes.
+    pub fn of(&mut self, taken: &Sample<'_>, is_written: impl FnOnce(i64) -> bool) -> Stack {
+        let user = (taken.header.user != 0).then(|| self.programs.unwind(taken));
+        let place = Place::of(&taken.header, user.as_ref());
+        if let Some(id) = place.as_ref().and_then(|place| self.named.get(place))
+            && is_written(id)
+        {
+            return Stack { id, frames: None };
         }
-        let kernel = &taken.header.kernel;
-        let n = (taken.header.kernel_frames as usize).min(kernel.len());
-        out.extend(kernel[..n].iter().rev().map(|address| self.programs.kernel(*address)));
+        let (frames, lasts) = self.name(taken, user);
+        let id = stack_id(frames.join(";").as_bytes());
+        if let Some(place) = place.filter(|_| lasts) {
+            self.named.keep(place, id);
+        }
+        Stack { id, frames: Some(frames) }
+    }
+
+    /// False when the same addresses may have other names soon.
+    fn name(&mut self, taken: &Sample<'_>, user: Option<Addresses>) -> (Vec<String>, bool) {
+        let mut out = vec![];
+        let lasts = user.is_none_or(|addresses| self.user(taken, addresses, &mut out));
+        let kernel = kernel_frames(&taken.header);
+        out.extend(kernel.iter().rev().map(|address| self.programs.kernel(*address)));
         if taken.header.what != sample::ON_CPU {
             while out.last().is_some_and(|name| is_observer(name)) {
                 out.pop();
@@ -70,23 +97,31 @@ impl<P: Programs> Frames<P> {
         for name in &mut out {
             tidy_name(name);
         }
-        out
+        (out, lasts)
     }
 
-    fn user(&mut self, sample: &Sample<'_>, out: &mut Vec<String>) {
-        let addresses = self.programs.unwind(sample);
+    fn user(&mut self, sample: &Sample<'_>, addresses: Addresses, out: &mut Vec<String>) -> bool {
         if let Some(reason) = addresses.ended {
             out.push(format!("[{reason}]"));
         }
+        let mut all_last = true;
         for (address, is_return_address) in addresses.frames.into_iter().rev() {
-            self.programs.user(addresses.pid, address, is_return_address, out);
+            all_last &= self.programs.user(addresses.pid, address, is_return_address, out);
         }
         self.programs.interpreted(sample, out);
+        all_last
     }
 
     pub fn tidy(&mut self) {
         self.programs.tidy();
+        self.named.tidy();
     }
+}
+
+/// Leaf first.
+pub fn kernel_frames(header: &SampleHeader) -> &[u64] {
+    let n = (header.kernel_frames as usize).min(header.kernel.len());
+    &header.kernel[..n]
 }
 
 /// The kernel program that took the stack of a wait is at its leaf, with what called it.
@@ -107,22 +142,36 @@ fn tidy_name(name: &mut String) {
 
 #[cfg(test)]
 mod tests {
-    use ebpf_abi::{KERNEL_FRAMES_MAX, SampleHeader, kind};
+    use std::cell::Cell;
+
+    use ebpf_abi::{KERNEL_FRAMES_MAX, kind};
 
     use super::*;
 
-    struct Fixed(Vec<(u64, bool)>, Option<&'static str>);
+    /// A program of which each name is asked for again and again, or once.
+    #[derive(Default)]
+    struct Fixed {
+        frames: Vec<(u64, bool)>,
+        ended: Option<&'static str>,
+        program: Option<u64>,
+        lasts: bool,
+        asked: Cell<usize>,
+    }
 
     impl Programs for Fixed {
         fn expect(&mut self, _: u32) {}
         fn unwind(&mut self, sample: &Sample<'_>) -> Addresses {
-            Addresses { frames: self.0.clone(), ended: self.1.map(str::to_owned), pid: sample.header.pid }
+            self.asked.set(0);
+            let ended = self.ended.map(str::to_owned);
+            Addresses { frames: self.frames.clone(), ended, pid: sample.header.pid, program: self.program }
         }
-        fn user(&mut self, pid: u32, address: u64, is_return_address: bool, out: &mut Vec<String>) {
+        fn user(&mut self, pid: u32, address: u64, is_return_address: bool, out: &mut Vec<String>) -> bool {
+            self.asked.set(self.asked.get() + 1);
             if address == 0x20 {
                 out.push("outer".to_owned());
             }
             out.push(format!("{pid}:{address:x}{}", if is_return_address { "r" } else { "" }));
+            self.lasts
         }
         fn kernel(&mut self, address: u64) -> String {
             if address == 0 { String::new() } else { format!("k;{address:x}") }
@@ -133,7 +182,11 @@ mod tests {
         fn tidy(&mut self) {}
     }
 
-    fn names(programs: Fixed, user: bool, kernel: &[u64]) -> Vec<String> {
+    fn fixed(frames: Vec<(u64, bool)>, ended: Option<&'static str>) -> Fixed {
+        Fixed { frames, ended, ..Fixed::default() }
+    }
+
+    fn header(user: bool, kernel: &[u64]) -> SampleHeader {
         let mut header = SampleHeader {
             kind: kind::SAMPLE,
             what: sample::ON_CPU,
@@ -151,15 +204,40 @@ mod tests {
             kernel: [0; KERNEL_FRAMES_MAX],
         };
         header.kernel[..kernel.len()].copy_from_slice(kernel);
-        Frames::new(programs).of(&Sample { header, stack: &[] })
+        header
+    }
+
+    fn names(programs: Fixed, user: bool, kernel: &[u64]) -> Vec<String> {
+        let sample = Sample { header: header(user, kernel), stack: &[] };
+        Frames::new(programs).of(&sample, |_| true).frames.expect("it was never named before")
+    }
+
+    #[test]
+    fn what_lasts_is_named_once_a_program() {
+        let asked = |program: [Option<u64>; 2], lasts: bool, written: bool| {
+            let programs = Fixed { program: program[0], lasts, ..fixed(vec![(0x10, false), (0x20, true)], None) };
+            let mut frames = Frames::new(programs);
+            let sample = Sample { header: header(true, &[0xa]), stack: &[] };
+            let first = frames.of(&sample, |_| panic!("it is not known"));
+            frames.programs().program = program[1];
+            let again = frames.of(&sample, |id| written && id == first.id);
+            assert_eq!(again.id, first.id);
+            assert_eq!(again.frames.is_none(), frames.programs().asked.get() == 0);
+            frames.programs().asked.get()
+        };
+        assert_eq!(asked([Some(1), Some(1)], true, true), 0);
+        assert_eq!(asked([Some(1), Some(2)], true, true), 2, "another program");
+        assert_eq!(asked([Some(1), Some(1)], false, true), 2, "its names may change");
+        assert_eq!(asked([Some(1), Some(1)], true, false), 2, "its row is to be written again");
+        assert_eq!(asked([None, None], true, true), 2, "its functions are interpreted");
     }
 
     #[test]
     fn the_root_comes_first_and_kernel_frames_are_at_the_leaf() {
         let user = vec![(0x10, false), (0x20, true), (0x30, true)];
-        let whole = names(Fixed(user.clone(), None), true, &[0xb, 0xa]);
+        let whole = names(fixed(user.clone(), None), true, &[0xb, 0xa]);
         assert_eq!(whole, ["7:30r", "in-outer", "7:20r", "7:10", "k,a", "k,b"]);
-        let cut = names(Fixed(user, Some("stack cut")), true, &[]);
+        let cut = names(fixed(user, Some("stack cut")), true, &[]);
         assert_eq!(cut, ["[stack cut]", "7:30r", "in-outer", "7:20r", "7:10"]);
     }
 
@@ -172,14 +250,14 @@ mod tests {
 
     #[test]
     fn nothing_is_empty() {
-        assert_eq!(names(Fixed(vec![], None), false, &[]), ["[no stack]"]);
-        assert_eq!(names(Fixed(vec![], None), false, &[0]), ["[unknown]"]);
+        assert_eq!(names(fixed(vec![], None), false, &[]), ["[no stack]"]);
+        assert_eq!(names(fixed(vec![], None), false, &[0]), ["[unknown]"]);
     }
 
     #[test]
     fn a_deep_stack_keeps_root_and_leaf() {
         let n = FRAMES_MAX as u64 + 100;
-        let deep = names(Fixed((1000..1000 + n).map(|a| (a, false)).collect(), None), true, &[]);
+        let deep = names(fixed((1000..1000 + n).map(|a| (a, false)).collect(), None), true, &[]);
         assert_eq!(deep.len(), FRAMES_MAX + 1);
         assert_eq!((deep[FRAMES_MAX].as_str(), deep[FRAMES_MAX / 2].as_str()), ("7:3e8", "[100 frames left out]"));
     }

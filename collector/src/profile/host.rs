@@ -35,13 +35,21 @@ pub struct Host {
     unwinder: Unwinder,
     symbols: Symbols,
     pythons: Pythons,
-    /// With how often it was seen that the process has ended.
-    seen: HashMap<u32, (Option<Seen>, u32)>,
+    seen: HashMap<u32, Watched>,
+    /// Counts programs that were seen.
+    programs: u64,
+}
+
+struct Watched {
+    seen: Option<Seen>,
+    /// How often it was seen that the process has ended.
+    ended: u32,
+    program: u64,
 }
 
 impl Host {
     pub fn new(processes: Option<Arc<Processes>>, pythons: Pythons) -> Self {
-        Self { processes, unwinder: Unwinder::new(), symbols: Symbols::new(), pythons, seen: HashMap::new() }
+        Self { processes, unwinder: Unwinder::new(), symbols: Symbols::new(), pythons, seen: HashMap::new(), programs: 0 }
     }
 
     /// Of the thread whose sample follows.
@@ -56,13 +64,14 @@ impl Host {
     /// Sees to it that what is known under this number is of the program that runs there now.
     fn watch(&mut self, pid: u32) {
         let now = self.process(pid).map(|p| Seen { process_id: p.id, executable: p.executable.clone() });
-        if self.seen.get(&pid).is_some_and(|(seen, _)| *seen == now) {
+        if self.seen.get(&pid).is_some_and(|watched| watched.seen == now) {
             return;
         }
         if self.seen.len() >= WATCHED_MAX {
             self.seen.clear();
         }
-        if self.seen.insert(pid, (now, 0)).is_some() {
+        self.programs += 1;
+        if self.seen.insert(pid, Watched { seen: now, ended: 0, program: self.programs }).is_some() {
             self.unwinder.forget(pid);
         }
         self.unwinder.look_at(pid);
@@ -101,11 +110,12 @@ impl Programs for Host {
         let is_return_address = |depth: usize| depth > 0 && !stack.interrupted.contains(&depth);
         let frames = stack.frames.iter().enumerate().map(|(depth, address)| (*address, is_return_address(depth))).collect();
         let ended = (stack.ended != End::Complete).then(|| stack.ended.to_string());
-        Addresses { frames, ended, pid }
+        let program = self.seen.get(&pid).filter(|_| !self.pythons.knows(pid)).map(|watched| watched.program);
+        Addresses { frames, ended, pid, program }
     }
 
-    fn user(&mut self, pid: u32, address: u64, is_return_address: bool, out: &mut Vec<String>) {
-        self.symbols.frames(pid, address, is_return_address, out);
+    fn user(&mut self, pid: u32, address: u64, is_return_address: bool, out: &mut Vec<String>) -> bool {
+        self.symbols.frames(pid, address, is_return_address, out)
     }
 
     fn kernel(&mut self, address: u64) -> String {
@@ -119,7 +129,7 @@ impl Programs for Host {
     fn tidy(&mut self) {
         let Some(processes) = &self.processes else { return };
         let (symbols, unwinder, pythons) = (&mut self.symbols, &mut self.unwinder, &mut self.pythons);
-        self.seen.retain(|pid, (_, ended)| {
+        self.seen.retain(|pid, Watched { ended, .. }| {
             if *ended == 0 && processes.get(*pid).is_some_and(|p| p.exit.is_none()) {
                 return true;
             }

@@ -1,10 +1,11 @@
 //! The profiler: stacks that the kernel programs copied become rows of `stack_samples` and `stacks`.
 //!
 //! In: the ring buffer of samples. Out: rows, handed over each second. `frames` turns a sample into names, by what
-//! `host` knows; `written` numbers stacks; `rows` adds who it was. Does not decide what is sampled: the kernel does.
+//! `host` knows; `named` remembers it; `written` numbers stacks; `rows` adds who it was. Does not decide what is sampled: the kernel does.
 
 mod frames;
 mod host;
+mod named;
 mod python;
 mod rows;
 mod written;
@@ -91,7 +92,8 @@ impl Profiler {
 }
 
 fn take(sample: &Sample<'_>, frames: &mut Frames<Host>, rows: &mut Rows, writer: &mut Writer) {
-    if !rows.add(&sample.header, frames.of(sample)) {
+    let stack = frames.of(sample, |id| rows.has(id));
+    if !rows.add(&sample.header, stack) {
         writer.losses.add("profile", "too_many_samples", "stack_sample", 1, 0);
     }
 }

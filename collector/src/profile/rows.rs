@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use ebpf_abi::{SampleHeader, sample};
 use hashbrown::HashMap;
-use schema::tables::{Stack, StackSample};
+use schema::tables::{self, StackSample};
 use schema::{HostPrefix, ProcessPrefix};
 
-use super::written::{Written, stack_id};
+use super::frames::Stack;
+use super::written::Written;
 use crate::batch::Writer;
 use crate::connect::Context;
 use crate::discover::Process;
@@ -37,13 +38,20 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// Frames are root first. False when too many wait.
-    pub fn add(&mut self, header: &SampleHeader, frames: Vec<String>) -> bool {
+    /// Whether the stack of this number has its row.
+    pub fn has(&mut self, stack_id: i64) -> bool {
+        self.written.has(stack_id)
+    }
+
+    /// False when too many wait.
+    pub fn add(&mut self, header: &SampleHeader, stack: Stack) -> bool {
         if self.waiting.len() >= WAITING_MAX {
             return false;
         }
-        let stack_id = stack_id(frames.join(";").as_bytes());
-        if self.written.is_new(stack_id) {
+        let stack_id = stack.id;
+        if let Some(frames) = stack.frames
+            && self.written.is_new(stack_id)
+        {
             self.stacks.push((stack_id, frames));
         }
         self.waiting.push(Waiting {
@@ -65,9 +73,14 @@ impl Rows {
         for (id, frames) in self.stacks.drain(..) {
             let folded = frames.join(";");
             let texts: Vec<&[u8]> = frames.iter().map(String::as_bytes).collect();
-            let row = Stack { stack_id: Some(id), frames: Some(&texts), folded: Some(folded.as_bytes()), ..Default::default() };
+            let row = tables::Stack {
+                stack_id: Some(id),
+                frames: Some(&texts),
+                folded: Some(folded.as_bytes()),
+                ..Default::default()
+            };
             let prefix = HostPrefix { time: Some(now), host: Some(&context.host), ..Default::default() };
-            writer.row(Stack::TABLE, &[&prefix, &row]);
+            writer.row(tables::Stack::TABLE, &[&prefix, &row]);
         }
         let old = if all { u64::MAX } else { now_ns.saturating_sub(WAIT_NS) };
         let mut processes: HashMap<u32, Option<Arc<Process>>> = HashMap::new();

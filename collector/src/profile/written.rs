@@ -35,11 +35,21 @@ impl Default for Written {
 impl Written {
     /// True when the stack has to be written now.
     pub fn is_new(&mut self, id: i64) -> bool {
+        self.end_generation();
+        self.ids.insert(id)
+    }
+
+    /// Whether the stack need not be written.
+    pub fn has(&mut self, id: i64) -> bool {
+        self.end_generation();
+        self.ids.contains(&id)
+    }
+
+    fn end_generation(&mut self) {
         if self.ids.len() >= GENERATION_STACKS_MAX || self.since.elapsed() > GENERATION_AGE_MAX {
             self.ids.clear();
             self.since = Instant::now();
         }
-        self.ids.insert(id)
     }
 }
 
@@ -58,8 +68,8 @@ mod tests {
     #[test]
     fn a_stack_is_new_once_and_the_set_is_bounded() {
         let mut written = Written::default();
-        assert!(written.is_new(7));
-        assert!(!written.is_new(7));
+        assert!(!written.has(7) && written.is_new(7));
+        assert!(written.has(7) && !written.is_new(7));
         for id in 100..100 + 3 * GENERATION_STACKS_MAX as i64 {
             assert!(written.is_new(id));
         }

@@ -119,11 +119,11 @@ impl Binary {
         self.name(self.address(offset)?)
     }
 
-    /// Appends what is inlined there, the outermost first.
-    pub fn inlined_at_offset(&mut self, offset: u64, worker: &mut Worker, out: &mut Vec<String>) {
-        if let Some(address) = self.address(offset) {
-            self.inlined.names_at(address, worker, out);
-        }
+    /// Appends what is inlined there, the outermost first. False when more may become known.
+    pub fn inlined_at_offset(&mut self, offset: u64, worker: &mut Worker, out: &mut Vec<String>) -> bool {
+        let Some(address) = self.address(offset) else { return true };
+        self.inlined.names_at(address, worker, out);
+        self.inlined.is_settled()
     }
 
     fn address(&self, offset: u64) -> Option<u64> {

@@ -57,14 +57,15 @@ impl Symbols {
     }
 
     /// Appends the names for one address, outermost first: the function there, then what is inlined into it, where that is known.
-    /// A return address is behind the call, and named after the byte before it.
-    pub fn frames(&mut self, pid: u32, address: u64, is_return_address: bool, out: &mut Vec<String>) {
+    /// A return address is behind the call, and named after the byte before it. False when the same address may soon have other
+    /// names, although the process runs the same program.
+    pub fn frames(&mut self, pid: u32, address: u64, is_return_address: bool, out: &mut Vec<String>) -> bool {
         let address = address.saturating_sub(u64::from(is_return_address));
         if address >= KERNEL_START {
             out.push(self.kernel(address));
-        } else {
-            self.names(pid, address, Instant::now(), out);
+            return true;
         }
+        self.names(pid, address, Instant::now(), out)
     }
 
     /// The caller takes 1 from a return address.
@@ -104,20 +105,27 @@ impl Symbols {
         self.binaries.bytes() + self.kernel.bytes() + self.processes.values().map(Process::bytes).sum::<usize>()
     }
 
-    fn names(&mut self, pid: u32, address: u64, now: Instant, out: &mut Vec<String>) {
+    fn names(&mut self, pid: u32, address: u64, now: Instant, out: &mut Vec<String>) -> bool {
         self.sweep(now);
         if !self.processes.contains_key(&pid) {
             self.add(pid, now);
         }
         let Some(process) = self.processes.get_mut(&pid) else {
-            return out.push("[process ended]".to_owned());
+            out.push("[process ended]".to_owned());
+            return false;
         };
-        let Some(mapping) = process.mapping(address, now) else { return out.push("[unmapped]".to_owned()) };
+        let Some(mapping) = process.mapping(address, now) else {
+            out.push("[unmapped]".to_owned());
+            return false;
+        };
         let reason = demangle::one_line(&mapping.reason());
         let offset = address - mapping.mapped.start + mapping.offset;
         process::open(mapping, &mut self.binaries, now);
         let made = match (&mapping.what, &mapping.file) {
-            (What::Special(_), _) => return out.push(reason),
+            (What::Special(_), _) => {
+                out.push(reason);
+                return true;
+            }
             (What::Anonymous, _) => true,
             (What::File, None) => false,
             (What::File, Some(file)) => match self.binaries.get(file, now) {
@@ -130,6 +138,7 @@ impl Symbols {
         };
         let name = if made { process.own_name(address, now) } else { None };
         out.push(name.unwrap_or(reason));
+        false
     }
 
     fn add(&mut self, pid: u32, now: Instant) {

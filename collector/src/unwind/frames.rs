@@ -71,15 +71,17 @@ fn add_function<'a, S: UnwindSection<Slice<'a>>>(
     context: &mut UnwindContext<usize>,
     function: &FrameDescriptionEntry<Slice<'a>>,
 ) -> bool {
-    builder.end(function.end_address());
     let signal = function.is_signal_trampoline();
-    let Ok(mut rows) = function.rows(section, bases, context) else { return true };
-    while let Ok(Some(row)) = rows.next_row() {
-        let rule = if signal { Rule { cfa: Cfa::Signal, ..Rule::default() } } else { rule(builder, section, row) };
-        if !builder.row(row.start_address(), rule) {
-            return false;
+    if let Ok(mut rows) = function.rows(section, bases, context) {
+        while let Ok(Some(row)) = rows.next_row() {
+            let rule = if signal { Rule { cfa: Cfa::Signal, ..Rule::default() } } else { rule(builder, section, row) };
+            if !builder.row(row.start_address(), rule) {
+                return false;
+            }
         }
     }
+    // after the rows that are before it: they are put in order faster that way
+    builder.end(function.end_address());
     true
 }
 

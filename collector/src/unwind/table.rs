@@ -8,6 +8,8 @@
 pub const ROWS_MAX: usize = 6 << 20;
 /// Numbers of rules have 16 bits.
 const RULES_MAX: usize = 1 << 16;
+/// Rules that are found again without a look at the map of all.
+const RECENT: usize = 64;
 
 /// How the canonical frame address (CFA: the stack pointer after the return to the caller) is found.
 #[repr(u8)]
@@ -132,6 +134,12 @@ impl Table {
     }
 }
 
+/// Most rules of a program differ in these.
+fn slot(rule: &Rule) -> usize {
+    let words = (rule.cfa_offset / 8).wrapping_add(rule.bp_offset).wrapping_add(i32::from(rule.cfa_register) * 5);
+    words.rem_euclid(RECENT as i32) as usize
+}
+
 /// Rows in any order become a table.
 pub struct Builder {
     code: Vec<Code>,
@@ -139,7 +147,8 @@ pub struct Builder {
     rows: Vec<(u32, u16)>,
     rules: Vec<Rule>,
     known: hashbrown::HashMap<Rule, u16>,
-    last: (Rule, u16),
+    /// Rules that were used lately, by [`slot`].
+    recent: [(Rule, u16); RECENT],
     /// So many rows are in order.
     settled: usize,
     expressions: Vec<Box<[u8]>>,
@@ -150,7 +159,16 @@ impl Builder {
         let base = code.iter().map(|c| c.address).min().unwrap_or(0);
         let none = Rule::default();
         let known = [(none, 0)].into_iter().collect();
-        Self { code, base, rows: vec![], rules: vec![none], known, last: (none, 0), settled: 0, expressions: vec![] }
+        Self {
+            code,
+            base,
+            rows: vec![],
+            rules: vec![none],
+            known,
+            recent: [(none, 0); RECENT],
+            settled: 0,
+            expressions: vec![],
+        }
     }
 
     /// Linkers leave descriptions of functions that they dropped: their addresses mean nothing.
@@ -183,8 +201,9 @@ impl Builder {
     }
 
     fn number(&mut self, rule: Rule) -> u16 {
-        if self.last.0 == rule {
-            return self.last.1;
+        let recent = slot(&rule);
+        if self.recent[recent].0 == rule {
+            return self.recent[recent].1;
         }
         let next = self.rules.len();
         let number = match self.known.get(&rule) {
@@ -196,7 +215,7 @@ impl Builder {
                 next as u16
             }
         };
-        self.last = (rule, number);
+        self.recent[recent] = (rule, number);
         number
     }
 

@@ -3,6 +3,7 @@
 use aya_ebpf::{bindings::task_struct, helpers::generated as helpers};
 use ebpf_abi::{SessionKey, SocketState, evidence};
 
+use crate::calls::Call;
 use crate::kernel::{TASK_GROUP_LEADER, user_registers};
 use crate::maps::{PLAIN_ON, SESSIONS, THREADS, TLS_EPOCH};
 use crate::sessions;
@@ -30,6 +31,11 @@ pub struct ThreadState {
     pub waiting: SessionKey,
     /// Of a process's first thread: 1 when any of its threads has made a TLS call.
     pub calls_tls: u64,
+    /// 1 when the process's first thread knows that this one makes TLS calls.
+    pub told: u64,
+    /// Which TLS call the thread is in, plus one; 0 when it is in none.
+    pub call_plus_one: u64,
+    pub call: Call,
 }
 
 /// A connection that carried more than this before its process made any TLS call is taken for one without.
@@ -55,6 +61,11 @@ unsafe fn of_process(task: *mut task_struct) -> *mut ThreadState {
 pub unsafe fn of_this_thread() -> *mut ThreadState {
     unsafe {
         let task = helpers::bpf_get_current_task_btf();
+        let thread = of(task);
+        if thread.is_null() || (*thread).told != 0 {
+            return thread;
+        }
+        (*thread).told = 1;
         let process = of_process(task);
         if !process.is_null() && (*process).calls_tls == 0 {
             (*process).calls_tls = 1;
@@ -63,7 +74,7 @@ pub unsafe fn of_this_thread() -> *mut ThreadState {
                 *epoch += 1;
             }
         }
-        of(task)
+        thread
     }
 }
 

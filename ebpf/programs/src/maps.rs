@@ -12,9 +12,9 @@ use ebpf_abi::{
     POLICIES_MAX, PYTHONS_MAX, Peer, Policy, Python, SESSIONS_MAX, SITES_MAX, SessionKey, Site, SocketState,
 };
 
+use crate::calls::{Call, CallKey};
 use crate::copy::Transfer;
 use crate::evidence::ThreadState;
-use crate::plain_calls::{Call, CallKey};
 use crate::python::Walk;
 use crate::sample::SampleScratch;
 use crate::sessions::Session;

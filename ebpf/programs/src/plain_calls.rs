@@ -10,45 +10,16 @@ use aya_ebpf::{
     macros::{uprobe, uretprobe},
     programs::{ProbeContext, RetProbeContext},
 };
-use ebpf_abi::{Count, Place, SLICES_MAX, SessionKey, Site, call, direction, evidence, moment, place, policy, runtime};
+use ebpf_abi::{
+    CHUNK_BYTES, Count, Place, SLICES_MAX, SessionKey, Site, call, direction, evidence, moment, place, policy, runtime,
+};
 
+use crate::calls::{self, Call, CallKey};
 use crate::evidence::{self as threads, ThreadState, Touch};
 use crate::kernel::{OWN_PID, read_user};
-use crate::maps::{CALLS, SESSIONS, SITE_HITS, SITES, counters};
+use crate::maps::{SESSIONS, SITE_HITS, SITES, counters};
 use crate::plain_copy;
 use crate::sessions::{self, Session};
-
-/// A call that is under way: of a thread, or of a goroutine.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct CallKey {
-    pub process: u32,
-    /// 0 for a goroutine.
-    pub thread: u32,
-    /// The goroutine's structure; else 0.
-    pub goroutine: u64,
-    /// A value of [`call`]: a handshake may run inside a read, and functions may share code with a probe in it.
-    pub call: u64,
-}
-
-/// What its entry told.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct Call {
-    pub object: u64,
-    pub buffer: u64,
-    /// Slices in the list at `buffer`; 0 when the bytes themselves are there.
-    pub slices: u64,
-    /// Bytes of the slices that are not meant.
-    pub skip: u64,
-    /// Address at which an `_ex` function stores how many bytes it moved.
-    pub length: u64,
-    /// The thread's uses of sockets before the call.
-    pub received: u64,
-    pub sent: u64,
-    /// What is being copied: see [`plain_copy`].
-    pub copy: plain_copy::Progress,
-}
 
 /// The offset of `c` in Go's `net.netFD.pfd.Sysfd`, behind `tls.Conn.conn`, an interface whose second word points to a
 /// `net.TCPConn`, which begins with a pointer to the `netFD`.
@@ -188,10 +159,11 @@ unsafe fn entered(regs: *mut pt_regs, site: &Site) {
                 }
             }
         }
+        let Some(under_way) = calls::begin(&key, thread) else { return };
         let mut buffer = value(regs, &site.buffer);
         let (mut slices, mut skip, mut came) = (0, 0, 0);
         if site.call == call::RECEIVED || site.call == call::SEND {
-            let Some([first, second, third]) = read_user::<[u64; 3]>(buffer) else { return };
+            let Some([first, second, third]) = read_user::<[u64; 3]>(buffer) else { return calls::end(&key, thread) };
             if site.call == call::RECEIVED {
                 (buffer, came) = (second, third);
             } else if first == 0 {
@@ -200,34 +172,19 @@ unsafe fn entered(regs: *mut pt_regs, site: &Site) {
                 (buffer, slices, skip) = (first, second, third);
             }
         }
-        let call = Call {
-            object,
-            buffer,
-            slices,
-            skip,
-            length: value(regs, &site.length),
-            received,
-            sent,
-            copy: plain_copy::Progress {
-                left: 0,
-                wanted: 0,
-                offset: 0,
-                time_ns: 0,
-                session: 0,
-                connection: 0,
-                lost: 0,
-                about: 0,
-            },
-        };
-        let _ = CALLS.insert(key, call, 0);
+        (*under_way).object = object;
+        (*under_way).buffer = buffer;
+        (*under_way).slices = slices;
+        (*under_way).skip = skip;
+        (*under_way).length = value(regs, &site.length);
+        (*under_way).received = received;
+        (*under_way).sent = sent;
         // what was received is there already
         if site.call == call::RECEIVED && came > 0 {
-            if let Some(under_way) = CALLS.get_ptr_mut(key)
-                && let Some(session) = sessions::of(session_key)
-            {
-                transfer(&key, under_way, session, came, false);
+            if let Some(session) = sessions::of(session_key) {
+                transfer::<false>(&key, under_way, session, came, false);
             }
-            let _ = CALLS.remove(key);
+            calls::end(&key, thread);
         }
     }
 }
@@ -254,14 +211,14 @@ unsafe fn followed(session: *mut Session, touch: *mut Touch) {
 unsafe fn returned(regs: *mut pt_regs, site: &Site) {
     unsafe {
         let key = key(regs, site);
-        let Some(under_way) = CALLS.get_ptr_mut(key) else { return };
+        let thread = threads::of_this_thread();
+        let Some(under_way) = calls::under_way(&key, thread) else { return };
         let session_key = SessionKey { object: (*under_way).object, pid: key.process, _pad: 0 };
         let writing = writes(site.call);
         let failed = site.status.kind != place::NOWHERE && value(regs, &site.status) as i32 <= 0;
         let moved =
             if failed { 0 } else { moved(site.call, value(regs, &site.result) + value(regs, &site.plus), (*under_way).length) };
         if let Some(session) = sessions::in_call(session_key) {
-            let thread = threads::of_this_thread();
             if !thread.is_null() {
                 learn(session, thread, under_way, site, writing);
                 if writing && moved > 0 && (*session).connection == 0 {
@@ -270,7 +227,7 @@ unsafe fn returned(regs: *mut pt_regs, site: &Site) {
                 }
             }
             if moved > 0 && (*under_way).slices == 0 {
-                transfer(&key, under_way, session, moved, writing);
+                transfer::<false>(&key, under_way, session, moved, writing);
             } else if moved > 0 {
                 transfer_slices(&key, under_way, session, moved);
             }
@@ -281,7 +238,7 @@ unsafe fn returned(regs: *mut pt_regs, site: &Site) {
                 counted(count, moved);
             }
         }
-        let _ = CALLS.remove(key);
+        calls::end(&key, thread);
     }
 }
 
@@ -347,23 +304,11 @@ unsafe fn go_descriptor(object: u64) -> Option<u32> {
 #[inline(always)]
 unsafe fn transfer_slices(key: &CallKey, under_way: *mut Call, session: *mut Session, moved: u64) {
     unsafe {
-        let (list, slices) = ((*under_way).buffer, (*under_way).slices);
-        let (mut left, mut skip) = (moved, (*under_way).skip);
-        for i in 0..SLICES_MAX as u64 {
-            if left == 0 || i >= slices {
-                break;
-            }
-            let Some([at, len]) = read_user::<[u64; 2]>(list.wrapping_add(i * 16)) else { break };
-            let skipped = if skip < len { skip } else { len };
-            skip -= skipped;
-            let rest = len - skipped;
-            let n = if rest < left { rest } else { left };
-            if n > 0 {
-                (*under_way).buffer = at.wrapping_add(skipped);
-                transfer(key, under_way, session, n, true);
-                left -= n;
-            }
-        }
+        (*under_way).list = (*under_way).buffer;
+        (*under_way).left = moved;
+        let mut call = *key;
+        helpers::bpf_loop(SLICES_MAX, slice as *mut core::ffi::c_void, (&raw mut call).cast(), 0);
+        let left = (*under_way).left;
         if left > 0
             && let Some(counters) = counters()
         {
@@ -375,8 +320,35 @@ unsafe fn transfer_slices(key: &CallKey, under_way: *mut Call, session: *mut Ses
     }
 }
 
+/// One slice. Returns 1 to stop.
+unsafe extern "C" fn slice(_: u32, key: *mut core::ffi::c_void) -> i64 {
+    unsafe {
+        let key = &*key.cast::<CallKey>();
+        let Some(under_way) = calls::under_way(key, threads::of_this_thread()) else { return 1 };
+        let session_key = SessionKey { object: (*under_way).object, pid: key.process, _pad: 0 };
+        let Some(session) = sessions::in_call(session_key) else { return 1 };
+        if (*under_way).left == 0 || (*under_way).slices == 0 {
+            return 1;
+        }
+        let Some([at, len]) = read_user::<[u64; 2]>((*under_way).list) else { return 1 };
+        (*under_way).list += 16;
+        (*under_way).slices -= 1;
+        let skipped = if (*under_way).skip < len { (*under_way).skip } else { len };
+        (*under_way).skip -= skipped;
+        let rest = len - skipped;
+        let n = if rest < (*under_way).left { rest } else { (*under_way).left };
+        if n > 0 {
+            (*under_way).buffer = at.wrapping_add(skipped);
+            (*under_way).left -= n;
+            transfer::<true>(key, under_way, session, n, true);
+        }
+        0
+    }
+}
+
+/// `LOOPED`: what fits into one record takes the way of what does not, so that the verifier has less to look at.
 #[inline(never)]
-unsafe fn transfer(key: &CallKey, under_way: *mut Call, session: *mut Session, moved: u64, writing: bool) {
+unsafe fn transfer<const LOOPED: bool>(key: &CallKey, under_way: *mut Call, session: *mut Session, moved: u64, writing: bool) {
     unsafe {
         let Some(counters) = counters() else { return };
         counted(&mut counters.plain_seen, moved);
@@ -402,7 +374,11 @@ unsafe fn transfer(key: &CallKey, under_way: *mut Call, session: *mut Session, m
         (*copy).connection = (*session).connection;
         (*copy).lost = 0;
         (*copy).about = about;
-        plain_copy::all(key);
+        if LOOPED || (*copy).wanted > CHUNK_BYTES as u64 {
+            plain_copy::all(key);
+        } else {
+            plain_copy::next(under_way);
+        }
         let count = match (*copy).lost {
             0 => &mut counters.plain_copied,
             plain_copy::LOST_RING_FULL => &mut counters.plain_ring_full,

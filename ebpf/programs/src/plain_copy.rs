@@ -3,12 +3,13 @@
 use aya_ebpf::helpers::generated as helpers;
 use ebpf_abi::{CALL_BYTES_MAX, CHUNK_BYTES, HEADER_BYTES, PlainHeader, kind, policy};
 
+use crate::calls::{self, Call, CallKey};
+use crate::evidence;
 use crate::kernel::bounded;
-use crate::maps::{CALLS, reserve, submit};
-use crate::plain_calls::CallKey;
+use crate::maps::{reserve, submit};
 
-/// How far a call's bytes are copied. It is in the map of calls and not on the stack: the verifier does not follow what is in
-/// a map, so the loop over it needs to be looked at only once.
+/// How far a call's bytes are copied. It is in a map and not on the stack: the verifier does not follow what is in a map, so the
+/// loop over it needs to be looked at only once.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Progress {
@@ -57,10 +58,19 @@ pub unsafe fn all(key: &CallKey) {
     }
 }
 
-/// One record. Returns 1 to stop.
 unsafe extern "C" fn step(_: u32, key: *mut core::ffi::c_void) -> i64 {
     unsafe {
-        let Some(call) = CALLS.get_ptr_mut(*key.cast::<CallKey>()) else { return 1 };
+        match calls::under_way(&*key.cast::<CallKey>(), evidence::of_this_thread()) {
+            Some(call) => next(call),
+            None => 1,
+        }
+    }
+}
+
+/// One record: all that is asked for, when that fits into one. Returns 1 when nothing is left.
+#[inline(always)]
+pub unsafe fn next(call: *mut Call) -> i64 {
+    unsafe {
         let copy = &raw mut (*call).copy;
         let left = (*copy).left;
         if left == 0 {

@@ -5,14 +5,14 @@
 
 use aya_ebpf::{
     EbpfContext, Global,
-    bindings::{BPF_RB_FORCE_WAKEUP, pt_regs},
+    bindings::{BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP, pt_regs},
     helpers::generated as helpers,
     macros::perf_event,
     programs::PerfEventContext,
 };
 use ebpf_abi::{KERNEL_FRAMES_MAX, STACK_BYTES_MAX, SampleHeader, hook, kind, sample};
 
-use crate::kernel::{TASK_MM, bounded, read, user_registers};
+use crate::kernel::{TASK_MM, TASK_START_BOOTTIME, bounded, read, user_registers};
 use crate::maps::{RING_SAMPLES, SAMPLE_SCRATCH, counters, hit};
 use crate::python;
 
@@ -91,6 +91,9 @@ pub unsafe fn take(ctx: *mut core::ffi::c_void, place: u32, what: u8, value_ns: 
     }
 }
 
+/// A thread that lives for less than this is looked at while it does.
+const YOUNG_NS: u64 = 1_000_000_000;
+
 /// Positions in the registers.
 const CS: usize = 17;
 const SP: usize = 19;
@@ -117,6 +120,19 @@ unsafe extern "C" fn copy_page(_: u32, index: *mut core::ffi::c_void) -> i64 {
     }
 }
 
+/// Whether the reader is woken, also when older records wait that woke nobody. Ticks are few; a wait of a thread that has lived
+/// for long can be looked at later, but what a short-lived process maps can be read only while it lives.
+#[inline(always)]
+unsafe fn wakes(header: &SampleHeader) -> bool {
+    unsafe {
+        if header.what == sample::ON_CPU {
+            return true;
+        }
+        let started: u64 = read(helpers::bpf_get_current_task() + TASK_START_BOOTTIME.load() as u64);
+        helpers::bpf_ktime_get_boot_ns().wrapping_sub(started) < YOUNG_NS
+    }
+}
+
 /// The place is looked up again, because the loop changed it behind the compiler's back.
 #[inline(always)]
 unsafe fn hand_over(index: u32) {
@@ -125,9 +141,8 @@ unsafe fn hand_over(index: u32) {
         let bytes = bounded((*work).header.stack_bytes as u64, STACK_BYTES_MAX as u64);
         let len = size_of::<SampleHeader>() as u64 + bytes;
         let ring = (&raw const RING_SAMPLES).cast_mut().cast();
-        // wakes the reader, also when older records wait that woke nobody: what a short-lived process maps can be read only
-        // while it lives
-        let failed = helpers::bpf_ringbuf_output(ring, work.cast(), len, BPF_RB_FORCE_WAKEUP as u64) != 0;
+        let wake = if wakes(&(*work).header) { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP };
+        let failed = helpers::bpf_ringbuf_output(ring, work.cast(), len, wake as u64) != 0;
         if let Some(counters) = counters() {
             let count = if failed { &mut counters.samples_ring_full } else { &mut counters.samples_copied };
             count.events += 1;

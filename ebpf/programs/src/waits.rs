@@ -148,9 +148,10 @@ unsafe fn told_as(waited: u64, now: u64) -> u64 {
             (*budget).since_ns = now;
             (*budget).told = 0;
         } else if (*budget).told >= WAITS_A_SECOND_MAX {
-            if least < WAIT_NS_MAX {
-                least *= 2;
-            }
+            // one that is used up at once is far too large
+            let factor = if now.wrapping_sub((*budget).since_ns) < SECOND_NS / 8 { 4 } else { 2 };
+            least = if least * factor < WAIT_NS_MAX { least * factor } else { WAIT_NS_MAX };
+            (*budget).since_ns = now;
             (*budget).told = 0;
         }
         (*budget).least_ns = least;

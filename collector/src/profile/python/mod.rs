@@ -71,6 +71,10 @@ impl Pythons {
         }
     }
 
+    pub fn knows(&self, pid: u32) -> bool {
+        self.processes.contains_key(&pid)
+    }
+
     pub fn tell(&mut self, frames: PythonFrames) {
         if self.told.len() >= TOLD_MAX {
             self.told.clear();

@@ -92,6 +92,11 @@ fn start(waiting: Arc<AtomicUsize>) -> Option<SyncSender<Job>> {
 }
 
 impl Inlined {
+    /// Whether nothing more will become known.
+    pub fn is_settled(&self) -> bool {
+        matches!(self, Inlined::Nothing | Inlined::Known(_))
+    }
+
     /// Appends what was inlined at an address, the outermost first.
     pub fn names_at(&mut self, address: u64, worker: &mut Worker, out: &mut Vec<String>) {
         if let Inlined::Unasked(file, code) = self {
