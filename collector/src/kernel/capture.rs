@@ -342,9 +342,13 @@ impl Capture {
         let mut probes = self.probes.clone();
         for probe in &mut probes {
             let mut programs = PROGRAMS.iter().map(|p| p.0).chain(samples::PROGRAMS.iter().map(|p| p.0));
-            let Some(at) = hook::NAMES.iter().position(|name| *name == probe.target) else { continue };
+            let known = match probe.target.as_str() {
+                samples::FIRST_FUNCTION => Some((hook::SWITCH_IN, Some(samples::AT_FIRST_FUNCTION))),
+                target => hook::NAMES.iter().position(|name| *name == target).map(|at| (at, programs.nth(at))),
+            };
+            let Some((at, program)) = known else { continue };
             probe.hits = probe.attached.then_some(hits[at]);
-            let info = programs.nth(at).and_then(|name| self.ebpf.program(name)).and_then(|p| p.info().ok());
+            let info = program.and_then(|name| self.ebpf.program(name)).and_then(|p| p.info().ok());
             probe.run_time_ns = info.map(|i| i.run_time().as_nanos() as u64).filter(|ns| *ns > 0);
         }
         if let Ok(uprobes) = &self.uprobes {

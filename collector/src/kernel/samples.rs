@@ -3,7 +3,7 @@
 //! In: how often. Out: what `probe_status` says of each hook. The records come by the ring buffer of samples.
 
 use aya::programs::perf_event::{PerfEventConfig, PerfEventScope, SamplePolicy, SoftwareEvent};
-use aya::programs::{BtfTracePoint, PerfEvent};
+use aya::programs::{BtfTracePoint, KProbe, PerfEvent};
 use aya::{Btf, Ebpf};
 use ebpf_abi::hook;
 
@@ -12,6 +12,11 @@ use super::capture::{ProbeState, chain};
 /// Ticks a second at the most.
 pub const PROFILE_HZ_MAX: u32 = 997;
 const SECOND_NS: u64 = 1_000_000_000;
+
+/// What a thread runs first when it runs again.
+pub const FIRST_FUNCTION: &str = "finish_task_switch";
+/// The program there.
+pub const AT_FIRST_FUNCTION: &str = "switched";
 
 /// Each program, by its position in `hook::NAMES`.
 pub const PROGRAMS: [(&str, usize); 3] =
@@ -30,7 +35,14 @@ pub fn attach(ebpf: &mut Ebpf, btf: &Btf, hz: u32) -> Vec<ProbeState> {
     }
     let ticks = attach_clock(ebpf, hz).map(|cpus| format!("stacks of what runs, {hz} times a second on each of {cpus} CPUs"));
     // a wait that is seen to begin and never to end would only cost time
-    let ends = attach_tracepoint(ebpf, btf, "switch_in", hook::NAMES[hook::SWITCH_IN]);
+    let tracepoint = attach_tracepoint(ebpf, btf, "switch_in", hook::NAMES[hook::SWITCH_IN]);
+    let (hook, target, ends) = match tracepoint {
+        Ok(()) => ("tp_btf", hook::NAMES[hook::SWITCH_IN], Ok(())),
+        Err(reason) => match attach_function(ebpf, AT_FIRST_FUNCTION, FIRST_FUNCTION) {
+            Ok(()) => ("kprobe", FIRST_FUNCTION, Ok(())),
+            Err(other) => ("tp_btf", hook::NAMES[hook::SWITCH_IN], Err(format!("{reason}; kprobe {FIRST_FUNCTION}: {other}"))),
+        },
+    };
     let begins = match &ends {
         Ok(()) => attach_tracepoint(ebpf, btf, "switch", hook::NAMES[hook::SWITCH]),
         Err(_) => Err(format!("of no use without {}", hook::NAMES[hook::SWITCH_IN])),
@@ -42,7 +54,7 @@ pub fn attach(ebpf: &mut Ebpf, btf: &Btf, hz: u32) -> Vec<ProbeState> {
             hook::NAMES[hook::SWITCH],
             begins.map(|()| "when threads stop to run, and when they run again".to_owned()),
         ),
-        state("tp_btf", hook::NAMES[hook::SWITCH_IN], ends.map(|()| "where threads waited".to_owned())),
+        state(hook, target, ends.map(|()| "where threads waited".to_owned())),
     ]
 }
 
@@ -73,6 +85,19 @@ fn attach_tracepoint(ebpf: &mut Ebpf, btf: &Btf, program: &str, target: &str) ->
     let program: &mut BtfTracePoint = program.try_into().map_err(|e| chain(&e))?;
     program.load(target, btf).map_err(|e| chain(&e))?;
     program.attach().map_err(|e| chain(&e))?;
+    Ok(())
+}
+
+/// Compilers may have given the function another name with a suffix.
+fn attach_function(ebpf: &mut Ebpf, program: &str, function: &str) -> Result<(), String> {
+    let symbols = std::fs::read_to_string("/proc/kallsyms").map_err(|e| format!("/proc/kallsyms: {e}"))?;
+    let is_it = |name: &&str| name.strip_prefix(function).is_some_and(|rest| rest.is_empty() || rest.starts_with(".isra."));
+    let symbol = symbols.lines().filter_map(|line| line.split_ascii_whitespace().nth(2)).find(is_it);
+    let symbol = symbol.ok_or("the kernel has no such function")?;
+    let program = ebpf.program_mut(program).ok_or("no such program in the object")?;
+    let program: &mut KProbe = program.try_into().map_err(|e| chain(&e))?;
+    program.load().map_err(|e| chain(&e))?;
+    program.attach(symbol, 0).map_err(|e| chain(&e))?;
     Ok(())
 }
 

@@ -127,7 +127,9 @@ pub fn kernel_frames(header: &SampleHeader) -> &[u64] {
 /// The kernel program that took the stack of a wait is at its leaf, with what called it.
 fn is_observer(name: &str) -> bool {
     name.ends_with("[bpf]")
-        || ["bpf_trace_run", "__bpf_trace_", "__traceiter_", "bpf_trampoline_"].iter().any(|s| name.starts_with(s))
+        || ["bpf_trace_run", "__bpf_trace_", "__traceiter_", "bpf_trampoline_", "finish_task_switch"]
+            .iter()
+            .any(|s| name.starts_with(s))
 }
 
 /// A name must not be empty, nor hold what separates frames.
@@ -243,7 +245,8 @@ mod tests {
 
     #[test]
     fn the_observer_is_not_observed() {
-        let observers = ["bpf_prog_6d7c_switch_in [bpf]", "bpf_trace_run1", "__traceiter_sched_exit_tp"];
+        let observers =
+            ["finish_task_switch.isra.0", "bpf_prog_6d7c_switch_in [bpf]", "bpf_trace_run1", "__traceiter_sched_exit_tp"];
         assert!(observers.into_iter().all(is_observer));
         assert!(!["__schedule", "bpf_check", "schedule"].into_iter().any(is_observer));
     }

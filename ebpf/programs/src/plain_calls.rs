@@ -125,7 +125,8 @@ unsafe fn key(regs: *const pt_regs, site: &Site) -> CallKey {
     }
 }
 
-#[inline(always)]
+// each with a stack of its own, which is small together
+#[inline(never)]
 unsafe fn entered(regs: *mut pt_regs, site: &Site) {
     unsafe {
         let key = key(regs, site);
@@ -207,7 +208,7 @@ unsafe fn followed(session: *mut Session, touch: *mut Touch) {
     }
 }
 
-#[inline(always)]
+#[inline(never)]
 unsafe fn returned(regs: *mut pt_regs, site: &Site) {
     unsafe {
         let key = key(regs, site);

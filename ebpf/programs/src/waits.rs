@@ -4,7 +4,12 @@
 //! A wait is told with the probability of its length over a least length, and then stands for that length; a longer one is
 //! always told as it is. So the sum is right whatever the least length, which grows when too many are told.
 
-use aya_ebpf::{EbpfContext, helpers::generated as helpers, macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_ebpf::{
+    EbpfContext,
+    helpers::generated as helpers,
+    macros::{btf_tracepoint, kprobe},
+    programs::{BtfTracePointContext, ProbeContext},
+};
 use ebpf_abi::{WAIT_NS_MIN, WAITS_A_SECOND_MAX, hook, sample};
 
 use crate::kernel::{OWN_PID, TASK_MM, TASK_TGID};
@@ -116,20 +121,32 @@ unsafe fn runs_again(task: *const u8, now: u64) {
 /// Runs in the thread that follows, whose memory can be read only now.
 #[btf_tracepoint(function = "sched_exit_tp")]
 pub fn switch_in(ctx: BtfTracePointContext) -> i32 {
+    unsafe { tell_due(ctx.as_ptr()) };
+    0
+}
+
+/// Does the same where the kernel has no such tracepoint (before 6.15), at the function that a thread runs first.
+#[kprobe]
+pub fn switched(ctx: ProbeContext) -> u32 {
+    unsafe { tell_due(ctx.as_ptr()) };
+    0
+}
+
+#[inline(always)]
+unsafe fn tell_due(ctx: *mut core::ffi::c_void) {
     unsafe {
-        let Some(due) = DUE.get_ptr_mut(0) else { return 0 };
+        let Some(due) = DUE.get_ptr_mut(0) else { return };
         let Due { value_ns, what } = *due;
         if value_ns == 0 {
-            return 0;
+            return;
         }
         hit(hook::SWITCH_IN);
         (*due).value_ns = 0;
         if let Some(counters) = counters() {
             counters.samples_seen.events += 1;
         }
-        take(ctx.as_ptr(), WAIT, what as u8, value_ns);
+        take(ctx, WAIT, what as u8, value_ns);
     }
-    0
 }
 
 /// The time that this wait stands for, 0 when it is not told.
