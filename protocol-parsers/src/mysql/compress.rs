@@ -12,7 +12,9 @@ use super::limits::ZSTD_FRAME_BYTES_MAX;
 use super::meter::{Origin, Share};
 use crate::Moment;
 
-const HEADER_BYTES: usize = 7;
+pub const HEADER_BYTES: usize = 7;
+/// So much of a payload is enough to see what begins in it.
+pub const BEGINNING_BYTES: usize = 512;
 /// Unpacked bytes are given out in pieces of this size: zlib's window, so that an error hides none of what came before it.
 const PIECE_BYTES: usize = 32 << 10;
 const ZSTD_MAGIC: [u8; 4] = 0xFD2F_B528_u32.to_le_bytes();
@@ -218,6 +220,30 @@ impl Frames {
         let inflate = if self.inflate.is_some() { INFLATE_BYTES } else { 0 };
         inflate + self.packed.capacity() + self.unpacked.capacity() + size_of::<Self>()
     }
+}
+
+/// Whether a payload begins as zlib (RFC 1950 section 2.2) or zstd does; of the former 2 bytes are looked at.
+pub fn is_packed(payload: &[u8]) -> bool {
+    let magic = &ZSTD_MAGIC[..ZSTD_MAGIC.len().min(payload.len())];
+    let zlib = matches!(*payload, [method, flags, ..] if method & 0x0f == 8 && u16::from_be_bytes([method, flags]) % 31 == 0);
+    zlib || payload.starts_with(magic)
+}
+
+/// What a payload begins with, unpacked as far as it is there; of zstd it must be whole.
+pub fn beginning(payload: &[u8]) -> Vec<u8> {
+    let mut unpacked = vec![0; BEGINNING_BYTES];
+    let n = if payload.starts_with(&ZSTD_MAGIC) {
+        let sound = window_is_bounded(payload);
+        let mut decoder = sound.then(|| ruzstd::decoding::StreamingDecoder::new(payload).ok()).flatten();
+        decoder.as_mut().and_then(|decoder| decoder.read(&mut unpacked).ok()).unwrap_or(0)
+    } else {
+        let mut inflate = Decompress::new(true);
+        // what came before an error counts
+        let _ = inflate.decompress(payload, &mut unpacked, FlushDecompress::None);
+        inflate.total_out() as usize
+    };
+    unpacked.truncate(n);
+    unpacked
 }
 
 /// Whether unpacking a zstd frame (RFC 8878 section 3.1.1.1) needs no more memory than an honest one.

@@ -4,6 +4,7 @@
 //! fits; another command needs a response with the next sequence number.
 
 use super::command::{EXECUTE, INIT_DB, PREPARE, QUERY, Reply, plausible, reply};
+use super::compress;
 use super::execute::query;
 use super::frame::HEADER_BYTES;
 use super::limits::LOGIN_BYTES_MAX;
@@ -38,8 +39,11 @@ enum Shape {
 
 pub fn detect(evidence: &Evidence<'_>) -> Verdict {
     use Shape::*;
-    let (client, server) = (client_shape(evidence.to_server), server_shape(evidence.to_client));
     let joined = !evidence.from_start;
+    if joined && first_command(evidence.to_server) == First::Packed {
+        return Verdict::Yes(Confidence::Likely);
+    }
+    let (client, server) = (client_shape(evidence.to_server), server_shape(evidence.to_client));
     let verdict = match (client, server) {
         (Empty | Short | Login, Greeting) => Verdict::Yes(Confidence::Certain),
         // joined inside a command
@@ -61,6 +65,47 @@ pub fn detect(evidence: &Evidence<'_>) -> Verdict {
     };
     let looked_at = evidence.to_server.len() + evidence.to_client.len();
     if verdict == Verdict::Undecided && looked_at > LOOKED_AT_BYTES_MAX { Verdict::No } else { verdict }
+}
+
+/// What the first command of a connection that was joined is in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum First {
+    /// It cannot be told yet.
+    Short,
+    Packet,
+    /// A frame of the compressed protocol.
+    Packed,
+}
+
+/// A frame with number 0 in which a statement begins: what its header says of its size, and the packet in it, must be right.
+pub fn first_command(bytes: &[u8]) -> First {
+    let Some((header, rest)) = bytes.split_first_chunk::<{ compress::HEADER_BYTES }>() else {
+        return if bytes.len() < HEADER_BYTES || bytes[3] == 0 { First::Short } else { First::Packet };
+    };
+    let number = |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], 0]) as usize;
+    let (packed, unpacked) = (number(0), number(4));
+    // a frame is packed only where that makes it smaller
+    if header[3] != 0 || packed < HEADER_BYTES || (unpacked > 0 && unpacked <= packed) {
+        return First::Packet;
+    }
+    let whole = rest.len() >= packed;
+    let payload = &rest[..rest.len().min(packed)];
+    let (inside, len) = match unpacked {
+        0 => (payload.to_vec(), packed),
+        _ if payload.len() < 2 => return First::Short,
+        _ if !compress::is_packed(payload) => return First::Packet,
+        _ if !whole && payload.len() < compress::BEGINNING_BYTES => return First::Short,
+        _ => (compress::beginning(payload), unpacked),
+    };
+    match packet(&inside) {
+        Some((length, _, _)) if length as usize + HEADER_BYTES > len => First::Packet,
+        None if !whole => First::Short,
+        _ => match client_shape(&inside) {
+            Shape::Statement => First::Packed,
+            Shape::Short if !whole => First::Short,
+            _ => First::Packet,
+        },
+    }
 }
 
 /// Header and payload of the first packet, as far as it is there.

@@ -37,6 +37,9 @@ pub struct Connection {
     probe: [u8; PROBE_BYTES],
     probe_len: usize,
     probe_at: Moment,
+    /// Of a connection that was joined, what the client says first: kept until it is known whether it is compressed.
+    first: Option<Vec<u8>>,
+    first_at: Moment,
     /// The compressed protocol of both directions.
     up_frames: Option<Box<Frames>>,
     down_frames: Option<Box<Frames>>,
@@ -64,6 +67,8 @@ impl Connection {
             probe: [0; PROBE_BYTES],
             probe_len: 0,
             probe_at: Moment::default(),
+            first: (!from_start).then(Vec::new),
+            first_at: Moment::default(),
             up_frames: None,
             down_frames: None,
             up_meter: Meter::default(),
@@ -78,6 +83,13 @@ impl Connection {
     }
 
     // ---- bytes to the server
+
+    fn bytes_up(&mut self, bytes: &[u8], at: Moment, out: &mut dyn Output) {
+        match self.up_frames.take() {
+            None => self.take_up(bytes, at, out),
+            Some(frames) => self.packed_up(frames, bytes, at, out),
+        }
+    }
 
     fn take_up(&mut self, bytes: &[u8], at: Moment, out: &mut dyn Output) {
         let mut used = 0;
@@ -321,11 +333,12 @@ impl Parser for Connection {
         }
         self.turn(segment.flow, out);
         let (mut bytes, at) = (segment.bytes, segment.at);
+        if segment.flow == Flow::ToClient {
+            self.decide_first(true, out);
+        }
         match segment.flow {
-            Flow::ToServer => match self.up_frames.take() {
-                None => self.take_up(bytes, at, out),
-                Some(frames) => self.packed_up(frames, bytes, at, out),
-            },
+            Flow::ToServer if self.first.is_some() => self.keep_first(bytes, at, out),
+            Flow::ToServer => self.bytes_up(bytes, at, out),
             Flow::ToClient => {
                 if self.down_frames.is_none() {
                     let used = self.take_down(bytes, at, out);
@@ -342,6 +355,7 @@ impl Parser for Connection {
         if self.session.tls || len == 0 {
             return;
         }
+        self.decide_first(true, out);
         match flow {
             Flow::ToServer => match self.up_frames.take() {
                 None => self.up_unseen(len, at, out),
@@ -355,6 +369,7 @@ impl Parser for Connection {
     }
 
     fn end(&mut self, flow: Flow, _: Moment, out: &mut dyn Output) {
+        self.decide_first(true, out);
         if flow == Flow::ToServer && !self.session.tls {
             let bytes = if self.up_sync == Sync::Sound { self.up.pending_bytes() } else { self.probe_len as u64 };
             if bytes > 0 {
@@ -400,7 +415,8 @@ impl Parser for Connection {
 
     fn heap_bytes(&self) -> usize {
         let frames = |f: &Option<Box<Frames>>| f.as_ref().map_or(0, |f| f.heap_bytes());
-        self.up.heap_bytes()
+        self.first.as_ref().map_or(0, Vec::capacity)
+            + self.up.heap_bytes()
             + self.down.heap_bytes()
             + self.session.heap_bytes()
             + frames(&self.up_frames)

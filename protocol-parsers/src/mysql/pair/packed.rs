@@ -1,12 +1,46 @@
 //! The compressed protocol: what frames give becomes the bytes of either direction.
 
 use super::{Connection, Sync};
-use crate::mysql::compress::{Frames, Piece};
+use crate::mysql::compress::{BEGINNING_BYTES, Frames, HEADER_BYTES, Piece};
+use crate::mysql::detect::{First, first_command};
 use crate::mysql::frame::Hole;
 use crate::mysql::meter::{Origin, Share};
 use crate::{Moment, Output, Skipped};
 
+/// More is not needed to tell a frame from a packet.
+const FIRST_BYTES_MAX: usize = HEADER_BYTES + BEGINNING_BYTES;
+
 impl Connection {
+    /// The first bytes of a connection that was joined.
+    pub(super) fn keep_first(&mut self, bytes: &[u8], at: Moment, out: &mut dyn Output) {
+        let Some(first) = &mut self.first else { return };
+        if first.is_empty() {
+            self.first_at = at;
+        }
+        // a frame is known by its beginning
+        let n = bytes.len().min(FIRST_BYTES_MAX - first.len());
+        first.extend_from_slice(&bytes[..n]);
+        let full = first.len() == FIRST_BYTES_MAX;
+        self.decide_first(full, out);
+        if n < bytes.len() {
+            self.bytes_up(&bytes[n..], at, out);
+        }
+    }
+
+    /// Goes on with what was kept, when it is known what it is, or `now`.
+    pub(super) fn decide_first(&mut self, now: bool, out: &mut dyn Output) {
+        let Some(first) = self.first.take_if(|first| !first.is_empty()) else { return };
+        match first_command(&first) {
+            First::Short if !now => {
+                self.first = Some(first);
+                return;
+            }
+            First::Packed => (self.up_frames, self.down_frames) = (Some(Box::default()), Some(Box::default())),
+            First::Short | First::Packet => {}
+        }
+        self.bytes_up(&first, self.first_at, out);
+    }
+
     pub(super) fn packed_up(&mut self, mut frames: Box<Frames>, bytes: &[u8], at: Moment, out: &mut dyn Output) {
         // that there is compression stays visible meanwhile
         self.up_frames = Some(Box::default());

@@ -171,3 +171,39 @@ fn another_login_in_what_is_compressed_begins_nothing() {
         ],
     );
 }
+
+#[test]
+fn a_compressed_connection_is_known_by_its_first_statement() {
+    let long = format!("select '{}' as one", "x".repeat(2000));
+    for how in HOWS {
+        // what grows by it nobody packs
+        for text in if how == How::Plain { ["select 1", long.as_str()] } else { [long.as_str(); 2] } {
+            let asked = frame(0, &query(text), how);
+            let answer = frame(1, &result(1, 60, 2, false), how);
+            let row = format!("COM_QUERY | SELECT | {text} | - | 60 | - | - | - | - | - | - likely");
+            // joined between two commands, and in the midst of a response
+            let ended = [Client(&asked), Server(&answer), Client(&asked), Server(&answer)];
+            let rows = check_joined(&ended, &[&row, &row]);
+            assert_eq!(rows.skipped, [], "{how:?}");
+            assert_eq!(rows.sizes[1], (Some(asked.len() as u64), Some(answer.len() as u64)), "{how:?}: on the connection");
+            check_joined(&[Server(&answer[20..]), Client(&asked), Server(&answer)], &[&row]);
+        }
+    }
+}
+
+#[test]
+fn what_only_resembles_a_compressed_statement_is_none() {
+    use crate::mysql::detect::{First, first_command};
+    let sound = frame(0, &query("select 1"), How::Zlib);
+    assert_eq!(first_command(&frame(0, &query("select 1"), How::Plain)), First::Packed);
+    let mut grown = sound.clone();
+    grown[4..7].copy_from_slice(&[200, 0, 0]);
+    assert_eq!(first_command(&grown), First::Packed, "its header does not say that it grew");
+    assert_eq!(first_command(&sound), First::Packet, "nobody packs what grows by it");
+    assert_eq!(first_command(&frame(1, &query("select 1"), How::Plain)), First::Packet, "a frame of an answer");
+    assert_eq!(first_command(&query("select 1")), First::Packet);
+    assert_eq!(first_command(&frame(0, &[0x16; 80], How::Zlib)), First::Packet, "no command");
+    for at in 0..sound.len() {
+        assert_ne!(first_command(&frame(0, &query("select 1"), How::Plain)[..at.min(14)]), First::Packed);
+    }
+}
