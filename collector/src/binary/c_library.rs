@@ -33,7 +33,8 @@ pub fn analyse(elf: &Elf<'_>, return_probes: bool) -> Result<Option<Analysis>, E
             _ => continue,
         };
         let build_id = elf.build_id();
-        let mut analysis = Analysis { kind, build_id, version, sites: vec![], refused: vec![], confidence };
+        let mut analysis =
+            Analysis { kind, build_id, version, sites: vec![], refused: vec![], confidence, layout: None };
         let within = Within { elf, others: &symbols, return_probes };
         for symbol in &symbols {
             for function in functions.iter().filter(|f| f.name == symbol.name) {

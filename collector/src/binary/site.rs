@@ -124,6 +124,18 @@ pub struct Site {
     pub reason: String,
 }
 
+/// Where a Go program keeps the descriptor behind a `tls.Conn`: offsets in bytes, each in the structure that the one before leads
+/// to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layout {
+    /// `tls.Conn.conn`, an interface, whose second word points to a `net.TCPConn`.
+    pub conn: u8,
+    /// `net.TCPConn.conn.fd`, which points to a `net.netFD`.
+    pub fd: u8,
+    /// `net.netFD.pfd.Sysfd`, the descriptor.
+    pub sysfd: u8,
+}
+
 /// How sure it is that the functions are what their names say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Confidence {
@@ -144,4 +156,6 @@ pub struct Analysis {
     /// Functions that are there but cannot be probed, and why.
     pub refused: Vec<(String, String)>,
     pub confidence: Confidence,
+    /// Of a Go program.
+    pub layout: Option<Layout>,
 }

@@ -1,8 +1,8 @@
 //! The sites of an analysis in the words of the kernel programs.
 
-use ebpf_abi::{Place as AbiPlace, Site as AbiSite, call, moment, place, runtime};
+use ebpf_abi::{GoDescriptor, Place as AbiPlace, Site as AbiSite, call, moment, place, runtime};
 
-use crate::binary::{Analysis, Call, Kind, Moment, Place, Register};
+use crate::binary::{Analysis, Call, Kind, Layout, Moment, Place, Register};
 use crate::kernel::{Probe, Run};
 
 /// What is to be probed.
@@ -33,6 +33,7 @@ pub fn probes(analysis: &Analysis, path: &str) -> Vec<Probe> {
                 result: abi(site.result),
                 plus: abi(site.plus),
                 status: abi(site.status),
+                go: analysis.layout.map(descriptor).unwrap_or_default(),
                 ..Default::default()
             },
             target,
@@ -40,6 +41,12 @@ pub fn probes(analysis: &Analysis, path: &str) -> Vec<Probe> {
         });
     }
     probes
+}
+
+fn descriptor(layout: Layout) -> GoDescriptor {
+    /// An interface is two words, its type and its data.
+    const DATA: u8 = 8;
+    GoDescriptor { conn: layout.conn.saturating_add(DATA), fd: layout.fd, sysfd: layout.sysfd, _pad: 0 }
 }
 
 fn call_of(call: Call) -> Option<u8> {
