@@ -18,6 +18,7 @@ mod graph;
 mod holder;
 mod openssl;
 pub(crate) mod pclntab;
+mod raised;
 mod result;
 mod rustls;
 mod site;

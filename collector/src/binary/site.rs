@@ -143,6 +143,8 @@ pub enum Confidence {
     Exported,
     /// Named by a symbol table or function table that is for debuggers.
     Symbol,
+    /// Without any name: by the errors that they raise, and by what calls what.
+    Raised,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use ebpf_abi::{GoDescriptor, Place as AbiPlace, Site as AbiSite, call, moment, place, runtime};
 
-use crate::binary::{Analysis, Call, Kind, Layout, Moment, Place, Register};
+use crate::binary::{Analysis, Call, Confidence, Kind, Layout, Moment, Place, Register};
 use crate::kernel::{Probe, Run};
 
 /// What is to be probed.
@@ -20,6 +20,10 @@ pub fn probes(analysis: &Analysis, path: &str) -> Vec<Probe> {
             Moment::Result => (Run::Passes, moment::RESULT),
         };
         let kind = if site.emulated { "emulated" } else { "single-stepped" };
+        let sure = match analysis.confidence {
+            Confidence::Exported | Confidence::Symbol => "",
+            Confidence::Raised => "; without symbols: known by the errors that it raises by its name, and by what it calls",
+        };
         probes.push(Probe {
             offset: site.offset,
             run,
@@ -37,7 +41,7 @@ pub fn probes(analysis: &Analysis, path: &str) -> Vec<Probe> {
                 ..Default::default()
             },
             target,
-            reason: format!("{kind}: {}", site.reason),
+            reason: format!("{kind}: {}{sure}", site.reason),
         });
     }
     probes
