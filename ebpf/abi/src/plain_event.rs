@@ -14,7 +14,8 @@ pub mod evidence {
     pub const INSIDE: u8 = 4;
 }
 
-/// Followed by `copied` bytes. The record may be longer than that.
+/// Followed by `copied` bytes. The record may be longer than that. One that stands for no bytes tells only which connection its
+/// session uses: what was told of the session before, when that was unknown, belongs there.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct PlainHeader {
