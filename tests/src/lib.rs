@@ -35,7 +35,7 @@ pub use processes::{Ended, Process, finish, free_port, is_root, program, run, ru
 pub use random::Random;
 pub use rows::{RowsDiffer, compare};
 pub use servers::{Dnsmasq, Nginx, PythonHttp, Redis, STATUSES};
-pub use tools::{built, go, java, node, python, tools_folder};
+pub use tools::{built, c_static, cargo, go, java, node, python, stripped, tools_folder};
 
 /// The checkout.
 pub fn root() -> std::path::PathBuf {

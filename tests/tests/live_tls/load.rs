@@ -1,7 +1,7 @@
 //! Load over TLS: all requests at a moderate pace; at full speed requests = rows + loss that is told.
 
 use serde_json::json;
-use tests::{Certificates, Earshot, Exchange, Nginx, Peer, PeerServer, accounted, losses, succeed, wrk};
+use tests::{Certificates, Earshot, Exchange, Nginx, Peer, PeerServer, accounted, free_port, losses, succeed, wrk};
 
 use super::seen::{self, Ends};
 
@@ -16,10 +16,10 @@ fn five_hundred_requests_a_second_are_all_there() -> anyhow::Result<()> {
     let certificates = Certificates::make()?;
     let server = PeerServer::start(Peer::Go, &certificates)?;
     let earshot = Earshot::start()?;
+    let client = |port, requests| Peer::Rustls.client("1.1", port, &certificates, requests, PAUSE_MS);
+    seen::introduce(&earshot, &Peer::Rustls.probed(), || succeed(&mut client(free_port()?, 1)?))?;
     let asked = std::thread::scope(|threads| -> anyhow::Result<Vec<Exchange>> {
-        let ask = || -> anyhow::Result<String> {
-            succeed(&mut Peer::Rustls.client("1.1", server.port, &certificates, REQUESTS, PAUSE_MS)?)
-        };
+        let ask = || -> anyhow::Result<String> { succeed(&mut client(server.port, REQUESTS)?) };
         let clients: Vec<_> = (0..CLIENTS).map(|_| threads.spawn(ask)).collect();
         let mut asked = vec![];
         for client in clients {
