@@ -1,9 +1,9 @@
 //! OpenSSL's functions in a file whose symbols are gone, by the errors that they raise: from version 3 on each says its own name.
 //!
 //! In: an ELF file without a symbol table. Out: which functions are where, or why they cannot be told. A function's name is a text
-//! that it alone refers to, and where it begins and ends is told by the information for unwinding, which stripping leaves. The plain
-//! forms must also call the function behind them, which is known in the same way; the `_ex` forms raise nothing themselves, and are
-//! what else calls it.
+//! that it alone refers to; where it begins and ends is told by the information for unwinding, which stripping leaves. The plain
+//! forms must also call the function behind them, which is known in the same way; the `_ex` forms raise nothing themselves, and
+//! are what else calls it.
 
 use std::collections::{BTreeMap, BTreeSet};
 

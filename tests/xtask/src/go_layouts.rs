@@ -1,4 +1,5 @@
-//! `collector/src/binary/go_layouts.rs`: where each version of Go keeps the descriptor behind a `tls.Conn`, by programs that it built.
+//! `collector/src/binary/go_layouts.rs`: where each version of Go keeps the descriptor behind a `tls.Conn`, by what a program that
+//! it built says.
 //!
 //! The Go that is installed fetches the others by itself (`GOTOOLCHAIN`), some 70 MB each at the first time.
 
