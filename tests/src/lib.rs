@@ -35,10 +35,11 @@ pub use processes::{Ended, Process, finish, free_port, is_root, program, run, ru
 pub use random::Random;
 pub use rows::{RowsDiffer, compare};
 pub use servers::{Dnsmasq, Nginx, PythonHttp, Redis, STATUSES};
-pub use tools::{built, go, java, node, python, tools_folder};
+pub use tools::{built, c_static, cargo, go, java, node, python, stripped, tools_folder};
 
 /// The checkout.
 pub fn root() -> std::path::PathBuf {
     let here = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
-    std::path::Path::new(&here).join("..")
+    let here = std::path::Path::new(&here);
+    here.ancestors().find(|folder| folder.join("tests/servers").is_dir()).unwrap_or(here).to_owned()
 }

@@ -1,38 +1,46 @@
 //! `tests/servers/tls`: one HTTPS server and one HTTPS client in several languages, each with its own TLS library.
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context;
 use tempfile::TempDir;
 
 use crate::certificates::Certificates;
-use crate::processes::{Process, free_port, program, run, succeed};
-use crate::tools::{built, go};
+use crate::processes::{Process, free_port, program, succeed};
+use crate::tools::{built, c_static, cargo, go, python, stripped};
+
+/// Folder and program.
+const RUSTLS: (&str, &str) = ("tls/rust", "rustls-peer");
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
     Python,
     /// The server is asyncio's; the client is Python's other one.
     Asyncio,
+    /// Packages, which have a client only.
+    Requests,
+    Aiohttp,
     Node,
     NodeHttp2,
     Go,
     GoStripped,
     Rustls,
     RustlsStripped,
+    /// OpenSSL inside, and no symbols.
+    OpensslStripped,
     Java,
 }
 
 impl Peer {
     pub fn process_name(self) -> &'static str {
         match self {
-            Peer::Python | Peer::Asyncio => "python3",
+            Peer::Python | Peer::Asyncio | Peer::Requests | Peer::Aiohttp => "python3",
             Peer::Node | Peer::NodeHttp2 => "node",
             Peer::Go => "tls-go",
             Peer::GoStripped => "tls-go-stripped",
             Peer::Rustls => "rustls-peer",
             Peer::RustlsStripped => "rustls-stripped",
+            Peer::OpensslStripped => "static-openssl",
             Peer::Java => "java",
         }
     }
@@ -47,6 +55,7 @@ impl Peer {
         };
         match self {
             Peer::Python | Peer::Asyncio => interpreted("python3", "peer.py"),
+            Peer::Requests | Peer::Aiohttp => python("tls/peer.py"),
             Peer::Node | Peer::NodeHttp2 => interpreted("node", "peer.mjs"),
             Peer::Java => interpreted("java", "Peer.java"),
             Peer::Go => go("tls/go", &built()?.join(self.process_name())),
@@ -54,8 +63,20 @@ impl Peer {
                 go("tls/go", &built()?.join(Peer::Go.process_name()))?;
                 stripped(&built()?.join(Peer::Go.process_name()), self.process_name())
             }
-            Peer::Rustls => Ok(Command::new(rustls()?)),
-            Peer::RustlsStripped => stripped(&rustls()?, self.process_name()),
+            Peer::Rustls => Ok(Command::new(cargo(RUSTLS)?)),
+            Peer::RustlsStripped => stripped(&cargo(RUSTLS)?, self.process_name()),
+            Peer::OpensslStripped => {
+                stripped(&c_static("tls/peer.c", "openssl-peer", &["-lssl", "-lcrypto"])?, self.process_name())
+            }
+        }
+    }
+
+    /// What `probe_status` calls the file that its TLS library is in.
+    pub fn probed(self) -> String {
+        match self {
+            Peer::Python | Peer::Asyncio | Peer::Requests | Peer::Aiohttp => "libssl".to_owned(),
+            Peer::Java => "libjvm".to_owned(),
+            other => format!("/{}:", other.process_name()),
         }
     }
 
@@ -75,26 +96,16 @@ impl Peer {
         pause_ms: u32,
     ) -> anyhow::Result<Command> {
         let mut client = self.program()?;
-        client.arg(if version == "2" { "client2" } else { "client" });
+        client.arg(match self {
+            Peer::Requests => "requests",
+            Peer::Aiohttp => "aiohttp",
+            _ if version == "2" => "client2",
+            _ => "client",
+        });
         client.arg(format!("https://localhost:{port}")).arg(certificates.authority());
         client.args([count.to_string(), pause_ms.to_string()]);
         Ok(client)
     }
-}
-
-fn rustls() -> anyhow::Result<PathBuf> {
-    let mut build = Command::new(program("cargo")?);
-    build.args(["build", "--locked", "--offline", "--quiet", "--manifest-path"]);
-    build.arg(crate::root().join("tests/servers/tls/rust/Cargo.toml"));
-    succeed(build.arg("--target-dir").arg(built()?.join("rustls")))?;
-    Ok(built()?.join("rustls/debug/rustls-peer"))
-}
-
-/// The same program without its symbols.
-fn stripped(file: &Path, name: &str) -> anyhow::Result<Command> {
-    let path = built()?.join(name);
-    run("strip", [Path::new("-s"), Path::new("-o"), &path, file])?;
-    Ok(Command::new(path))
 }
 
 /// A request and its answer, as the client tells them.

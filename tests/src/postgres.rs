@@ -107,13 +107,6 @@ impl Postgres {
         succeed(client.args(args)).map(|_| ())
     }
 
-    /// The same over TLS.
-    pub fn psycopg_tls(&self, args: &[&str]) -> anyhow::Result<()> {
-        let mut client = python("postgres/client.py")?;
-        self.tell(&mut client);
-        succeed(client.env("PGSSLMODE", "require").args(args)).map(|_| ())
-    }
-
     /// A client that must succeed; what it printed.
     pub fn run(&self, name: &str, args: &[&str]) -> anyhow::Result<String> {
         succeed(self.client(name)?.args(args))

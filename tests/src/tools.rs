@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::Context;
 
-use crate::processes::{program, succeed};
+use crate::processes::{program, run, succeed};
 
 /// Shared by all checkouts of this user.
 pub fn tools_folder() -> anyhow::Result<PathBuf> {
@@ -51,6 +51,43 @@ pub fn go(folder: &str, built: &Path) -> anyhow::Result<Command> {
     build.env("GOTOOLCHAIN", "local").env("GOFLAGS", "-mod=readonly");
     succeed(build.current_dir(servers().join(folder)).args(["build", "-o"]).arg(built).arg("."))?;
     Ok(Command::new(built))
+}
+
+/// Builds the Rust program in a folder of `tests/servers`, a project of its own whose dependencies setup has fetched.
+pub fn cargo((folder, name): (&str, &str)) -> anyhow::Result<PathBuf> {
+    let mut build = Command::new(program("cargo")?);
+    build.args(["build", "--locked", "--offline", "--quiet", "--manifest-path"]).arg(servers().join(folder).join("Cargo.toml"));
+    let target = built()?.join(name);
+    succeed(build.arg("--target-dir").arg(&target))?;
+    Ok(target.join("debug").join(name))
+}
+
+/// Builds the C program of one file in `tests/servers`, with its libraries inside.
+pub fn c_static(source: &str, name: &str, libraries: &[&str]) -> anyhow::Result<PathBuf> {
+    let (source, path) = (servers().join(source), built()?.join(name));
+    if is_older(&path, &source) {
+        let mut compiler = Command::new(program("cc")?);
+        succeed(compiler.args(["-O2", "-static", "-o"]).arg(&path).arg(source).args(libraries))?;
+    }
+    Ok(path)
+}
+
+/// Whether a file is missing, or was made before what it is made of.
+fn is_older(path: &Path, source: &Path) -> bool {
+    let written = |path: &Path| path.metadata().and_then(|of| of.modified()).ok();
+    written(path).is_none_or(|at| written(source) > Some(at))
+}
+
+/// The same program without its symbols. What has not changed stays the same file, and so known to earshot; when it was written
+/// does not tell, because go writes that anew each time.
+pub fn stripped(file: &Path, name: &str) -> anyhow::Result<Command> {
+    let path = built()?.join(name);
+    let made = path.with_extension("new");
+    run("strip", [Path::new("-s"), Path::new("-o"), &made, file])?;
+    if std::fs::read(&path).ok() != Some(std::fs::read(&made)?) {
+        std::fs::rename(&made, &path)?;
+    }
+    Ok(Command::new(path))
 }
 
 /// Where programs of `tests/servers` are built, in the target folder that holds this test.

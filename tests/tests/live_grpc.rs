@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::Context;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tests::{Connection, Earshot, Process, built, compare, free_port, go, program, python, run_to_end, succeed};
+use tests::{Connection, Earshot, Process, built, cargo, compare, free_port, go, python, run_to_end};
 
 /// An implementation, with the same service and the same client as the others.
 #[derive(Clone, Copy, Debug)]
@@ -33,13 +33,7 @@ impl Implementation {
         match self {
             Implementation::Go => go("grpc-go", &built()?.join(name)),
             Implementation::Python => python("grpc-python/echo.py"),
-            Implementation::Tonic => {
-                let mut build = Command::new(program("cargo")?);
-                build.args(["build", "--locked", "--offline", "--quiet", "--manifest-path"]);
-                build.arg(tests::root().join("tests/servers/tonic/Cargo.toml"));
-                succeed(build.arg("--target-dir").arg(built()?.join("tonic")))?;
-                Ok(Command::new(built()?.join("tonic/debug").join(name)))
-            }
+            Implementation::Tonic => Ok(Command::new(cargo(("tonic", name))?)),
         }
     }
 }

@@ -1,12 +1,13 @@
 //! Libraries written in C: OpenSSL and GnuTLS, as shared libraries or inside a program.
 //!
-//! In: an ELF file. Out: an [`Analysis`], by what the file exports, else by the symbol table for debuggers.
+//! In: an ELF file. Out: an [`Analysis`], by what the file exports, else by the symbol table for debuggers, else by what the
+//! functions themselves tell.
 
 use super::elf::{Elf, Section};
 use super::function::{Function, Within};
 use super::site::{Analysis, Confidence, Kind};
 use super::symbols::{self, Names, Symbol};
-use super::{Error, exported, gnutls, openssl};
+use super::{Error, exported, gnutls, openssl, raised};
 
 /// What a file defines of the functions.
 struct Defined {
@@ -32,17 +33,31 @@ pub fn analyse(elf: &Elf<'_>, return_probes: bool) -> Result<Option<Analysis>, E
             (_, true) => (Kind::GnuTls, gnutls_version),
             _ => continue,
         };
-        let build_id = elf.build_id();
-        let mut analysis = Analysis { kind, build_id, version, sites: vec![], refused: vec![], confidence };
-        let within = Within { elf, others: &symbols, return_probes };
-        for symbol in &symbols {
-            for function in functions.iter().filter(|f| f.name == symbol.name) {
-                function.add_sites(&within, symbol, &mut |_| Ok(false), &mut analysis)?;
-            }
-        }
-        return Ok(Some(analysis));
+        let analysis = Analysis { version, ..nothing(elf, kind, confidence) };
+        return with_sites(analysis, &symbols, &functions, Within { elf, others: &symbols, return_probes }).map(Some);
     }
-    Ok(None)
+    let Some(inside) = raised::find(elf)? else { return Ok(None) };
+    let raised::Inside { symbols, version, refused } = inside;
+    let analysis = Analysis { version, refused, ..nothing(elf, Kind::OpenSsl, Confidence::Raised) };
+    with_sites(analysis, &symbols, &functions, Within { elf, others: &symbols, return_probes }).map(Some)
+}
+
+fn nothing(elf: &Elf<'_>, kind: Kind, confidence: Confidence) -> Analysis {
+    Analysis { kind, build_id: elf.build_id(), version: None, sites: vec![], refused: vec![], confidence, layout: None }
+}
+
+fn with_sites(
+    mut analysis: Analysis,
+    symbols: &[Symbol],
+    functions: &[&Function],
+    within: Within<'_>,
+) -> Result<Analysis, Error> {
+    for symbol in symbols {
+        for function in functions.iter().filter(|f| f.name == symbol.name) {
+            function.add_sites(&within, symbol, &mut |_| Ok(false), &mut analysis)?;
+        }
+    }
+    Ok(analysis)
 }
 
 fn exports(elf: &Elf<'_>, names: &[&str]) -> Result<Option<Defined>, Error> {

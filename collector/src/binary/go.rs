@@ -7,6 +7,7 @@
 use super::Error;
 use super::elf::Elf;
 use super::function::{Function, Need, Within};
+use super::go_layout;
 use super::pclntab::Pclntab;
 use super::site::{Analysis, Call, Confidence, Kind};
 use super::values::Width::Bits64;
@@ -29,6 +30,8 @@ pub fn analyse(elf: &Elf<'_>) -> Result<Option<Analysis>, Error> {
     if symbols.is_empty() {
         return Ok(None);
     }
+    let numbers = version.as_deref().and_then(parsed);
+    let (layout, known_by) = go_layout::of(elf, numbers.map(|(_, minor)| minor));
     let mut analysis = Analysis {
         kind: Kind::Go,
         build_id: elf.build_id(),
@@ -36,8 +39,9 @@ pub fn analyse(elf: &Elf<'_>) -> Result<Option<Analysis>, Error> {
         sites: vec![],
         refused: vec![],
         confidence: Confidence::Symbol,
+        layout: Some(layout),
     };
-    let too_old = analysis.version.as_deref().and_then(parsed).is_some_and(|version| version < VERSION_MIN);
+    let too_old = numbers.is_some_and(|version| version < VERSION_MIN);
     let within = Within { elf, others: &symbols, return_probes: false };
     for symbol in &symbols {
         let Some(function) = FUNCTIONS.iter().find(|f| f.name == symbol.name) else { continue };
@@ -47,6 +51,9 @@ pub fn analyse(elf: &Elf<'_>) -> Result<Option<Analysis>, Error> {
         }
         let mut panics = |address| Ok(table.name_of(address)?.is_some_and(|name| never_returns(&name)));
         function.add_sites(&within, symbol, &mut panics, &mut analysis)?;
+    }
+    for site in &mut analysis.sites {
+        site.reason.push_str(&format!("; structures by {known_by}"));
     }
     Ok(Some(analysis))
 }

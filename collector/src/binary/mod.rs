@@ -12,10 +12,13 @@ mod exported;
 mod function;
 mod gnutls;
 pub(crate) mod go;
+mod go_layout;
+mod go_layouts;
 mod graph;
 mod holder;
 mod openssl;
 pub(crate) mod pclntab;
+mod raised;
 mod result;
 mod rustls;
 mod site;
@@ -27,7 +30,7 @@ mod values;
 use std::fs::File;
 use std::io;
 
-pub use site::{Analysis, Call, Confidence, Kind, Moment, Place, Register, Site};
+pub use site::{Analysis, Call, Confidence, Kind, Layout, Moment, Place, Register, Site};
 
 use elf::Elf;
 

@@ -44,8 +44,15 @@ pub fn analyse(elf: &Elf<'_>, return_probes: bool) -> Result<Option<Analysis>, E
     }
     let Some(version) = version(elf)? else { return Ok(None) };
     let confidence = Confidence::Symbol;
-    let mut analysis =
-        Analysis { kind: KIND, build_id: elf.build_id(), version: Some(version), sites: vec![], refused: vec![], confidence };
+    let mut analysis = Analysis {
+        kind: KIND,
+        build_id: elf.build_id(),
+        version: Some(version),
+        sites: vec![],
+        refused: vec![],
+        confidence,
+        layout: None,
+    };
     let Some(table) = elf.symbol_table() else {
         analysis.refused.push(("rustls".to_owned(), "its symbols are gone: the program is stripped".to_owned()));
         return Ok(Some(analysis));

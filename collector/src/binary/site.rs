@@ -124,6 +124,18 @@ pub struct Site {
     pub reason: String,
 }
 
+/// Where a Go program keeps the descriptor behind a `tls.Conn`: offsets in bytes, each in the structure that the one before leads
+/// to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layout {
+    /// `tls.Conn.conn`, an interface, whose second word points to a `net.TCPConn`.
+    pub conn: u8,
+    /// `net.TCPConn.conn.fd`, which points to a `net.netFD`.
+    pub fd: u8,
+    /// `net.netFD.pfd.Sysfd`, the descriptor.
+    pub sysfd: u8,
+}
+
 /// How sure it is that the functions are what their names say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Confidence {
@@ -131,6 +143,8 @@ pub enum Confidence {
     Exported,
     /// Named by a symbol table or function table that is for debuggers.
     Symbol,
+    /// Without any name: by the errors that they raise, and by what calls what.
+    Raised,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,4 +158,6 @@ pub struct Analysis {
     /// Functions that are there but cannot be probed, and why.
     pub refused: Vec<(String, String)>,
     pub confidence: Confidence,
+    /// Of a Go program.
+    pub layout: Option<Layout>,
 }

@@ -104,7 +104,8 @@ impl Tracker {
         let waited = self.unbound.take(plain.session);
         if !self.plain_connection(plain) {
             let bytes = waited.iter().map(|w| w.len).sum::<u64>() + plain.data.len;
-            self.writer.losses.add("tls", "connection_unknown", "message", waited.len() as u64 + 1, bytes);
+            let messages = waited.len() as u64 + u64::from(plain.data.len > 0);
+            self.writer.losses.add("tls", "connection_unknown", "message", messages, bytes);
             return;
         }
         let key = key_of(plain.data.key);
@@ -112,7 +113,10 @@ impl Tracker {
             let Waiting { direction, offset, len, at, pid, .. } = w;
             self.plain_data(&Data { key, direction, offset, len, bytes: &w.bytes, at, pid, remote: None });
         }
-        self.plain_data(&Data { key, ..plain.data });
+        // without bytes it tells the session's connection, and no more
+        if plain.data.len > 0 {
+            self.plain_data(&Data { key, ..plain.data });
+        }
     }
 
     /// `offset` is the session's.

@@ -76,6 +76,21 @@ fn plaintext_waits_for_its_connection() {
     assert!(kept.known_names("lost_events", "reason").is_empty());
 }
 
+/// The object that the first words went through is left for another one, as when a program moves it: nothing more is said by it.
+#[test]
+fn what_waits_needs_no_further_word_of_its_session() {
+    let mut host = Host::begin();
+    host.open(SERVER);
+    let (first, rest) = REQUEST.split_at(4);
+    host.say(0, SESSION, Direction::Received, 0, first);
+    host.say(SERVER, SESSION, Direction::Sent, 0, b"");
+    host.say(SERVER, SESSION + 1, Direction::Received, 0, rest);
+    host.say(SERVER, SESSION + 1, Direction::Sent, 0, RESPONSE);
+    let kept = host.end(&[SERVER]);
+    assert_eq!(kept.known_names("http_events", "req_path"), ["/inside"]);
+    assert!(kept.known_names("lost_events", "reason").is_empty());
+}
+
 #[test]
 fn what_finds_no_connection_in_time_is_lost_and_told() {
     let mut host = Host::begin();

@@ -80,6 +80,7 @@ mod tests {
             sites: vec![],
             refused: vec![],
             confidence: Confidence::Exported,
+            layout: None,
         }
     }
 

@@ -1,8 +1,8 @@
 //! The sites of an analysis in the words of the kernel programs.
 
-use ebpf_abi::{Place as AbiPlace, Site as AbiSite, call, moment, place, runtime};
+use ebpf_abi::{GoDescriptor, Place as AbiPlace, Site as AbiSite, call, moment, place, runtime};
 
-use crate::binary::{Analysis, Call, Kind, Moment, Place, Register};
+use crate::binary::{Analysis, Call, Confidence, Kind, Layout, Moment, Place, Register};
 use crate::kernel::{Probe, Run};
 
 /// What is to be probed.
@@ -20,6 +20,10 @@ pub fn probes(analysis: &Analysis, path: &str) -> Vec<Probe> {
             Moment::Result => (Run::Passes, moment::RESULT),
         };
         let kind = if site.emulated { "emulated" } else { "single-stepped" };
+        let sure = match analysis.confidence {
+            Confidence::Exported | Confidence::Symbol => "",
+            Confidence::Raised => "; without symbols: known by the errors that it raises by its name, and by what it calls",
+        };
         probes.push(Probe {
             offset: site.offset,
             run,
@@ -33,13 +37,20 @@ pub fn probes(analysis: &Analysis, path: &str) -> Vec<Probe> {
                 result: abi(site.result),
                 plus: abi(site.plus),
                 status: abi(site.status),
+                go: analysis.layout.map(descriptor).unwrap_or_default(),
                 ..Default::default()
             },
             target,
-            reason: format!("{kind}: {}", site.reason),
+            reason: format!("{kind}: {}{sure}", site.reason),
         });
     }
     probes
+}
+
+fn descriptor(layout: Layout) -> GoDescriptor {
+    /// An interface is two words, its type and its data.
+    const DATA: u8 = 8;
+    GoDescriptor { conn: layout.conn.saturating_add(DATA), fd: layout.fd, sysfd: layout.sysfd, _pad: 0 }
 }
 
 fn call_of(call: Call) -> Option<u8> {

@@ -14,7 +14,8 @@ pub mod evidence {
     pub const INSIDE: u8 = 4;
 }
 
-/// Followed by `copied` bytes. The record may be longer than that.
+/// Followed by `copied` bytes. The record may be longer than that. One that stands for no bytes tells only which connection its
+/// session uses: what was told of the session before, when that was unknown, belongs there.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct PlainHeader {
@@ -94,6 +95,19 @@ pub struct Place {
     pub offset: i32,
 }
 
+/// Where the descriptor behind a Go `tls.Conn` is, in bytes from the beginning of each structure that leads to it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GoDescriptor {
+    /// In the `tls.Conn`: the pointer to its `net.TCPConn`.
+    pub conn: u8,
+    /// There: the pointer to its `net.netFD`.
+    pub fd: u8,
+    /// There: the descriptor.
+    pub sysfd: u8,
+    pub _pad: u8,
+}
+
 /// A probed instruction. Its index is the probe's cookie.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -112,7 +126,7 @@ pub struct Site {
     pub plus: Place,
     /// Where this is known, `result` counts only when it is above 0.
     pub status: Place,
-    pub _pad2: u32,
+    pub go: GoDescriptor,
 }
 
 /// A TLS session's object in a process.

@@ -114,7 +114,12 @@ pub unsafe fn note(state: &mut SocketState, sending: bool) {
             (*thread).waiting.object = 0;
             if let Some(session) = SESSIONS.get_ptr_mut(key) {
                 (*touch).taken = 1;
+                let unknown = (*session).connection == 0;
                 sessions::bind(session, touch, evidence::FOLLOWED);
+                // what was written waits for this, and may be all that is said by this object
+                if unknown {
+                    sessions::tell(session);
+                }
             }
         }
     }

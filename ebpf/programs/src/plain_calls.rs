@@ -11,7 +11,8 @@ use aya_ebpf::{
     programs::{ProbeContext, RetProbeContext},
 };
 use ebpf_abi::{
-    CHUNK_BYTES, Count, Place, SLICES_MAX, SessionKey, Site, call, direction, evidence, moment, place, policy, runtime,
+    CHUNK_BYTES, Count, GoDescriptor, Place, SLICES_MAX, SessionKey, Site, call, direction, evidence, moment, place, policy,
+    runtime,
 };
 
 use crate::calls::{self, Call, CallKey};
@@ -20,11 +21,6 @@ use crate::kernel::{OWN_PID, read_user};
 use crate::maps::{SESSIONS, SITE_HITS, SITES, counters};
 use crate::plain_copy;
 use crate::sessions::{self, Session};
-
-/// The offset of `c` in Go's `net.netFD.pfd.Sysfd`, behind `tls.Conn.conn`, an interface whose second word points to a
-/// `net.TCPConn`, which begins with a pointer to the `netFD`.
-const GO_CONN_DATA: u64 = 8;
-const GO_SYSFD: u64 = 16;
 
 /// One program for all instructions, so that all of a file can be probed at once.
 #[uprobe]
@@ -266,7 +262,7 @@ unsafe fn learn(session: *mut Session, thread: *mut ThreadState, under_way: *con
             // once known by its descriptor it stays so until the connection closes
             if (*touch).connection != 0
                 && (*session).evidence != evidence::DESCRIPTOR
-                && go_descriptor((*under_way).object) == Some((*touch).fd)
+                && go_descriptor((*under_way).object, &site.go) == Some((*touch).fd)
             {
                 sessions::bind(session, touch, evidence::DESCRIPTOR);
             }
@@ -293,11 +289,11 @@ unsafe fn learn(session: *mut Session, thread: *mut ThreadState, under_way: *con
 /// The descriptor behind a `tls.Conn`. What is read may be something else where a program wraps its connections; it counts
 /// only when it is the one that the thread used.
 #[inline(always)]
-unsafe fn go_descriptor(object: u64) -> Option<u32> {
+unsafe fn go_descriptor(object: u64, at: &GoDescriptor) -> Option<u32> {
     unsafe {
-        let conn: u64 = read_user(object.wrapping_add(GO_CONN_DATA))?;
-        let net_fd: u64 = read_user(conn)?;
-        read_user::<u64>(net_fd.wrapping_add(GO_SYSFD)).map(|fd| fd as u32)
+        let conn: u64 = read_user(object.wrapping_add(at.conn as u64))?;
+        let net_fd: u64 = read_user(conn.wrapping_add(at.fd as u64))?;
+        read_user::<u64>(net_fd.wrapping_add(at.sysfd as u64)).map(|fd| fd as u32)
     }
 }
 

@@ -1,10 +1,10 @@
 //! TLS sessions: one a library's object, and the connection that it is known to use.
 
 use aya_ebpf::helpers::generated as helpers;
-use ebpf_abi::{Policy, SessionKey, evidence};
+use ebpf_abi::{PlainHeader, Policy, SessionKey, direction, evidence, kind};
 
 use crate::evidence::Touch;
-use crate::maps::{CLOSED, EPOCH, POLICIES, SESSIONS};
+use crate::maps::{CLOSED, EPOCH, POLICIES, SESSIONS, notice};
 
 /// Weak evidence for another connection that is needed to believe it.
 const OBJECTIONS_MAX: u8 = 2;
@@ -124,6 +124,32 @@ pub unsafe fn bind(session: *mut Session, touch: *const Touch, how: u8) {
         session.objections = 0;
         session.policy = 0;
         session.epoch = 0;
+    }
+}
+
+/// Tells of a session's connection, by a record that stands for no bytes.
+#[inline(always)]
+pub unsafe fn tell(session: *const Session) {
+    unsafe {
+        let (session, thread) = (&*session, helpers::bpf_get_current_pid_tgid());
+        notice(
+            session.ring,
+            &PlainHeader {
+                kind: kind::PLAIN,
+                direction: direction::SENT,
+                evidence: session.evidence,
+                _pad: 0,
+                copied: 0,
+                session: session.number,
+                connection: session.connection,
+                time_ns: helpers::bpf_ktime_get_ns(),
+                offset: 0,
+                len: 0,
+                pid: (thread >> 32) as u32,
+                tid: thread as u32,
+                _pad2: 0,
+            },
+        );
     }
 }
 

@@ -3,6 +3,7 @@
 //	grpc-go serve ADDRESS [CERT KEY]
 //	grpc-go call ADDRESS [CA]     each kind of call, an error, a deadline, a cancellation, compressed messages
 //	grpc-go repeat ADDRESS N      N unary calls on one connection, one every ten milliseconds
+//	grpc-go load ADDRESS CA CONNECTIONS SECONDS    over TLS, as fast as it goes: `N calls in S s, p99 P ms`
 package main
 
 import (
@@ -86,12 +87,24 @@ func stream(client *grpc.ClientConn, method string, words []string, cancelAfter 
 	tell(method, err, words, received)
 }
 
+func number(word string) int {
+	n, err := strconv.Atoi(word)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return n
+}
+
 func main() {
 	if len(os.Args) < 3 {
-		log.Fatal("grpc-go serve|call|repeat ADDRESS")
+		log.Fatal("grpc-go serve|call|repeat|load ADDRESS")
 	}
 	if os.Args[1] == "serve" {
 		log.Fatal(serve(os.Args[2], os.Args[3:]))
+	}
+	if os.Args[1] == "load" && len(os.Args) == 6 {
+		load(os.Args[2], os.Args[3], number(os.Args[4]), number(os.Args[5]))
+		return
 	}
 	transport := insecure.NewCredentials()
 	if os.Args[1] == "call" && len(os.Args) > 3 {
@@ -107,11 +120,7 @@ func main() {
 	defer client.Close()
 	const long = 10 * time.Second
 	if os.Args[1] == "repeat" {
-		n, err := strconv.Atoi(os.Args[3])
-		if err != nil {
-			log.Fatal(err)
-		}
-		for i := range n {
+		for i := range number(os.Args[3]) {
 			// no two timeouts are equal, so that each fills the header table
 			unary(client, "Unary", strconv.Itoa(i), long+time.Duration(i)*time.Millisecond)
 			time.Sleep(10 * time.Millisecond)

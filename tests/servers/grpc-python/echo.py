@@ -1,7 +1,7 @@
-"""A gRPC service in clear and its client, for the tests: what the client did is a line of JSON a call.
+"""A gRPC service, in clear or over TLS, and its client, for the tests: what the client did is a line of JSON a call.
 
-    echo.py serve ADDRESS
-    echo.py call ADDRESS    each kind of call, an error, a deadline, a cancellation, compressed messages
+    echo.py serve ADDRESS [CERT KEY]
+    echo.py call ADDRESS [CA]    each kind of call, an error, a deadline, a cancellation, compressed messages
 """
 import json
 import sys
@@ -77,7 +77,12 @@ def forever(_, context):
     until_the_end(context)
 
 
-def serve(address):
+def content(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def serve(address, cert=None, key=None):
     kinds = {
         grpc.unary_unary_rpc_method_handler: {"Unary": unary, "Packed": packed, "Fail": fail, "Slow": slow},
         grpc.stream_unary_rpc_method_handler: {"Collect": collect},
@@ -86,7 +91,10 @@ def serve(address):
     methods = {name: kind(f, decode, encode) for kind, functions in kinds.items() for name, f in functions.items()}
     server = grpc.server(futures.ThreadPoolExecutor(8))
     server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(SERVICE, methods)])
-    server.add_insecure_port(address)
+    if cert:
+        server.add_secure_port(address, grpc.ssl_server_credentials([(content(key), content(cert))]))
+    else:
+        server.add_insecure_port(address)
     server.start()
     server.wait_for_termination()
 
@@ -118,8 +126,15 @@ def stream(channel, method, words, cancel_after=0):
         tell(method, error, words, received)
 
 
-def call(address):
-    with grpc.insecure_channel(address) as channel:
+def connect(address, ca):
+    if not ca:
+        return grpc.insecure_channel(address)
+    name = [("grpc.ssl_target_name_override", "localhost")]
+    return grpc.secure_channel(address, grpc.ssl_channel_credentials(content(ca)), name)
+
+
+def call(address, ca=None):
+    with connect(address, ca) as channel:
         ask(channel, "Unary", "one")
         ask(channel, "Packed", LONG_TEXT, compression=grpc.Compression.Gzip)
         ask(channel, "Fail", "no")
@@ -131,4 +146,4 @@ def call(address):
         ask(channel, "Missing", "who")
 
 
-{"serve": serve, "call": call}[sys.argv[1]](sys.argv[2])
+{"serve": serve, "call": call}[sys.argv[1]](*sys.argv[2:])

@@ -4,6 +4,8 @@
     peer.py asyncio PORT CERT KEY          asyncio.start_server
     peer.py client URL CA COUNT PAUSE_MS   requests on one connection; what was asked and answered is a line each:
                                            METHOD PATH STATUS SENT RECEIVED, separated by tabs
+    peer.py requests URL CA COUNT PAUSE_MS the same by the package requests
+    peer.py aiohttp URL CA COUNT PAUSE_MS  the same by aiohttp
 """
 import asyncio
 import http.client
@@ -76,20 +78,45 @@ async def serve_asyncio(port, cert, key):
     await server.serve_forever()
 
 
+def questions(count):
+    for i in range(int(count)):
+        method, sent = ("POST", f"sent {i}") if i % 4 == 3 else ("GET", "")
+        yield method, f"/{i}?status={(200, 404, 500)[i % 3]}", sent
+
+
+def tell(*words):
+    print(*words, sep="\t", flush=True)
+
+
 def client(url, ca, count, pause_ms):
     base = urllib.parse.urlsplit(url)
     connection = http.client.HTTPSConnection(base.hostname, base.port, context=ssl.create_default_context(cafile=ca), timeout=30)
-    for i in range(int(count)):
-        method, sent = ("POST", f"sent {i}") if i % 4 == 3 else ("GET", "")
-        path = f"/{i}?status={(200, 404, 500)[i % 3]}"
+    for method, path, sent in questions(count):
         connection.request(method, path, body=sent or None)
         response = connection.getresponse()
-        print(method, path, response.status, sent, response.read().decode(), sep="\t", flush=True)
+        tell(method, path, response.status, sent, response.read().decode())
         time.sleep(int(pause_ms) / 1000)
 
 
+def by_requests(url, ca, count, pause_ms):
+    import requests
+    with requests.Session() as session:
+        for method, path, sent in questions(count):
+            response = session.request(method, url + path, data=sent or None, verify=ca, timeout=30)
+            tell(method, path, response.status_code, sent, response.text)
+            time.sleep(int(pause_ms) / 1000)
+
+
+async def by_aiohttp(url, ca, count, pause_ms):
+    import aiohttp
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=ssl.create_default_context(cafile=ca))) as session:
+        for method, path, sent in questions(count):
+            async with session.request(method, url + path, data=sent or None) as response:
+                tell(method, path, response.status, sent, await response.text())
+            await asyncio.sleep(int(pause_ms) / 1000)
+
+
 what, *args = sys.argv[1:]
-if what == "asyncio":
-    asyncio.run(serve_asyncio(*args))
-else:
-    {"serve": serve, "client": client}[what](*args)
+task = {"serve": serve, "asyncio": serve_asyncio, "client": client, "requests": by_requests, "aiohttp": by_aiohttp}[what](*args)
+if task:
+    asyncio.run(task)

@@ -55,7 +55,8 @@ impl Cell {
 
 /// What each module's tests check.
 fn all() -> Vec<Cell> {
-    let parts = [super::servers::cells(), super::databases::CELLS.to_vec()];
+    let parts =
+        [super::servers::cells(), super::clients::cells(), super::grpc::CELLS.to_vec(), super::databases::CELLS.to_vec()];
     let mut cells = parts.concat();
     cells.sort_by_key(|c| (c.language, c.library, c.program, c.end, c.protocol));
     cells

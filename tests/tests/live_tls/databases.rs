@@ -1,15 +1,16 @@
 //! PostgreSQL, MariaDB and Redis over TLS.
 
 use serde_json::{Value, json};
-use tests::{Certificates, Earshot, Mariadb, PeerServer, Postgres, Redis, finish, run};
+use tests::{Certificates, Earshot, Mariadb, PeerServer, Postgres, Redis, finish, free_port, python, run, succeed};
 
 use super::cells::Cell;
 use super::seen;
 
 pub const CELLS: &[Cell] = &[
     Cell::server("C", "PostgreSQL", "OpenSSL 3", "PostgreSQL"),
-    Cell::client("C", "psql", "OpenSSL 3", "PostgreSQL").unseen("its library is probed, but no test has a server that is not"),
+    Cell::client("C", "psql", "OpenSSL 3", "PostgreSQL"),
     Cell::client("Python", "psycopg", "OpenSSL 3, bundled with the package", "PostgreSQL"),
+    Cell::client("Python", "psycopg2", "OpenSSL 3, bundled with the package", "PostgreSQL"),
     Cell::server("C", "MariaDB", "OpenSSL 3", "MySQL"),
     Cell::server("C", "Redis", "OpenSSL 3", "Redis"),
     Cell::client("C", "redis-cli", "OpenSSL 3", "Redis"),
@@ -40,23 +41,65 @@ fn postgres() -> anyhow::Result<()> {
     earshot.expect(&query, &expected)
 }
 
-/// Its library has a name of its own, which no system knows.
+/// A client of libpq, what `probe_status` calls its library, and the rows of what it says, but for their ends.
+struct Client {
+    words: &'static [&'static str],
+    probed: &'static str,
+    rows: Vec<Value>,
+}
+
+/// psql, and two packages of which each brings a library with a name of its own, which no system knows.
+fn clients() -> [Client; 3] {
+    let row = |query: String, rows: Option<u32>, error: Option<&str>| {
+        json!({ "query": query, "rows": rows, "error_code": error, "encrypted": true, "role": "server",
+            "process_name": "rustls-stripped" })
+    };
+    let mut older: Vec<Value> = (0..10).map(|n| row(format!("SELECT {n} * 3, 'a text'"), Some(1), None)).collect();
+    older.push(row("SELECT * FROM nothing".into(), None, Some("42P01")));
+    [
+        Client {
+            words: &["psql", "-X", "-q", "-c", "SELECT 5 * 5"],
+            probed: "libssl.so",
+            rows: vec![row("SELECT 5 * 5".into(), Some(1), None)],
+        },
+        Client {
+            words: &["postgres/client.py", "pipeline", "20"],
+            probed: "psycopg_binary.libs/libssl-",
+            rows: vec![row("SELECT $1::int4 * 2".into(), Some(1), None); 20],
+        },
+        Client { words: &["postgres/older.py", "10"], probed: "psycopg2_binary.libs/libssl-", rows: older },
+    ]
+}
+
+/// Before a server that cannot be seen, so that the rows are the clients'.
 #[test]
-fn psycopg_with_its_own_library() -> anyhow::Result<()> {
+fn postgres_clients() -> anyhow::Result<()> {
     let certificates = Certificates::make()?;
-    let (postgres, earshot) = (Postgres::start_tls(&certificates)?, Earshot::start()?);
-    postgres.psycopg_tls(&["pipeline", "20"])?;
-    let expected: Vec<Value> =
-        (0..20).map(|_| json!({ "query": "SELECT $1::int4 * 2", "encrypted": true, "rows": 1 })).collect();
+    let postgres = Postgres::start()?;
+    let tunnel = PeerServer::tunnel(&certificates, postgres.port)?;
+    let earshot = Earshot::start()?;
+    let mut expected = vec![];
+    for Client { words, probed, rows } in clients() {
+        let script = words[0].ends_with(".py");
+        let run = |port: u16| {
+            let mut client = if script { python(words[0])? } else { postgres.client(words[0])? };
+            postgres.tell(&mut client);
+            succeed(client.args(&words[1..]).env("PGSSLMODE", "require").env("PGPORT", port.to_string()))
+        };
+        seen::introduce(&earshot, probed, || run(free_port()?))?;
+        run(tunnel.port)?;
+        let peer = if script { "python3" } else { words[0] };
+        expected.extend(rows.into_iter().map(|mut row| {
+            row["peer_process_name"] = json!(peer);
+            row
+        }));
+    }
     let query = format!(
-        "SELECT query, encrypted, rows FROM postgres_events WHERE local_port = {} AND command = 'Execute' AND query LIKE '%* 2'",
-        postgres.port
+        "SELECT query, rows, error_code, encrypted, role, process_name, peer_process_name FROM postgres_events
+         WHERE local_port = {} AND command IN ('Query', 'Execute') AND (query LIKE 'SELECT%*%')",
+        tunnel.port
     );
-    earshot.expect(&query, &expected)?;
-    seen::told(&earshot, true, "psycopg_binary.libs/libssl-", "")?;
-    let hits = earshot.number("SELECT sum(hits) AS n FROM probe_status WHERE target LIKE '%psycopg_binary.libs/libssl-%'")?;
-    assert!(hits > 0, "the library was probed and never seen to run");
-    Ok(())
+    earshot.expect(&query, &expected)
 }
 
 #[test]

@@ -40,6 +40,13 @@ fn unseen(earshot: &Earshot) -> anyhow::Result<String> {
     Ok(format!("lost: {lost:?}\nnot probed: {refused:?}\nhits: {hits:?}"))
 }
 
+/// A program's first run, in which it reaches nobody: the first to map a library is probed as it starts, and may say things
+/// before ([`super::clients`] has a test of that). From the next run on all must be seen.
+pub fn introduce<T>(earshot: &Earshot, probed: &str, run: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<()> {
+    anyhow::ensure!(run().is_err(), "there is a server where none should be");
+    told(earshot, true, probed, "")
+}
+
 /// `probe_status` has a place that is probed, or one that is not, whose target and reason contain these words.
 pub fn told(earshot: &Earshot, attached: bool, target: &str, reason: &str) -> anyhow::Result<()> {
     let query = format!(

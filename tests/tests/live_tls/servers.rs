@@ -21,6 +21,7 @@ const PEERS: &[(Peer, Cell)] = &[
     (Peer::GoStripped, Cell::server("Go", "net/http, stripped", "crypto/tls", "HTTP/2")),
     (Peer::Rustls, Cell::server("Rust", "hyper", "rustls", "HTTP/1.1")),
     (Peer::Rustls, Cell::server("Rust", "hyper", "rustls", "HTTP/2")),
+    (Peer::OpensslStripped, Cell::server("C", "a program of its own, stripped", "OpenSSL 3, linked statically", "HTTP/1.1")),
 ];
 const NGINX: &[Cell] =
     &[Cell::server("C", "nginx", "OpenSSL 3", "HTTP/1.1"), Cell::server("C", "nginx", "OpenSSL 3", "HTTP/2")];
@@ -83,6 +84,11 @@ fn go_stripped() -> anyhow::Result<()> {
 #[test]
 fn rustls() -> anyhow::Result<()> {
     serve(Peer::Rustls)
+}
+
+#[test]
+fn openssl_stripped() -> anyhow::Result<()> {
+    serve(Peer::OpensslStripped)
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod bench;
 mod check;
 mod ebpf;
 mod fuzz;
+mod go_layouts;
 mod place;
 mod program;
 mod reference;
@@ -45,6 +46,8 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Write the table of where Go's versions keep a connection's descriptor (fetches each version)
+    GoLayouts,
     /// House rules that a text search can check
     Tidy,
     /// Damaged conversations against each parser
@@ -80,6 +83,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Ui(command) => ui::run(&place, command),
         Command::Reference { check: false } => reference::write(&place),
         Command::Reference { check: true } => reference::check(&place),
+        Command::GoLayouts => go_layouts::write(&place),
         Command::Tidy => tidy::tidy(&place),
         Command::Fuzz { seconds } => fuzz::fuzz(&place, seconds),
         Command::Bench(wanted) => bench::bench(&place, wanted),

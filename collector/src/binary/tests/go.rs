@@ -49,12 +49,17 @@ fn a_go_program_without_tls_holds_nothing() {
     assert_eq!(analyse(&file(&go_program(&FUNCTIONS[..1], Layout::Go120, "go1.20"))).unwrap(), None);
 }
 
-/// Builds a program that speaks TLS, and analyses it.
-fn built(folder: &std::path::Path, name: &str, flags: &[&str]) -> Analysis {
+fn go(folder: &std::path::Path, arguments: &[&str]) -> String {
     let mut command = Command::new("go");
     command.current_dir(folder).env("GOFLAGS", "-mod=mod").env("CGO_ENABLED", "0");
-    let output = command.args(["build", "-o", name]).args(flags).arg("main.go").output().expect("go is installed");
+    let output = command.args(arguments).output().expect("go is installed");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Builds a program that speaks TLS, and analyses it.
+fn built(folder: &std::path::Path, name: &str, flags: &[&str]) -> Analysis {
+    go(folder, &[&["build", "-o", name], flags, &["main.go"]].concat());
     analyse(&std::fs::File::open(folder.join(name)).unwrap()).unwrap().unwrap()
 }
 
@@ -65,11 +70,19 @@ fn the_go_that_is_installed_makes_programs_that_are_seen() {
                   b := make([]byte, 9)\nc.Write(b)\nc.Read(b)\nc.Close()\n}\n";
     std::fs::write(folder.path().join("main.go"), source).unwrap();
     std::fs::write(folder.path().join("go.mod"), "module x\n\ngo 1.21\n").unwrap();
+    std::fs::write(folder.path().join("layout.go"), include_str!("layout.go")).unwrap();
+    let said = go(folder.path(), &["run", "layout.go"]);
+    let [version, conn, fd, sysfd] = said.split_whitespace().collect::<Vec<_>>().try_into().unwrap();
+    let [conn, fd, sysfd] = [conn, fd, sysfd].map(|offset: &str| offset.parse().unwrap());
     let kinds: [(&str, &[&str]); 3] =
         [("plain", &[]), ("stripped", &["-ldflags=-s -w"]), ("pie", &["-buildmode=pie", "-ldflags=-s -w"])];
     for (name, flags) in kinds {
         let analysis = built(folder.path(), name, flags);
-        assert!(analysis.version.is_some_and(|v| v.starts_with("go1.")), "{name}");
+        assert_eq!(analysis.version.as_deref(), Some(version), "{name}");
+        // by its debug information, and without it by the table of versions: each the same as the program itself says
+        assert_eq!(analysis.layout, Some(super::super::Layout { conn, fd, sysfd }), "{name}");
+        let known_by = if name == "plain" { "by its debug information" } else { "by the table of go1." };
+        assert!(analysis.sites.iter().all(|s| s.reason.contains(known_by)), "{name}: {:?}", analysis.sites);
         assert_eq!(analysis.refused, [], "{name}");
         for call in [Call::Read, Call::Write, Call::Close] {
             let entries: Vec<_> = analysis.sites.iter().filter(|s| s.call == call && s.moment == Moment::Entry).collect();

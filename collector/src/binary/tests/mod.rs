@@ -5,3 +5,4 @@ mod damaged;
 mod fixture;
 mod go;
 mod library;
+mod raised;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use tonic::client::Grpc;
 use tonic::codec::CompressionEncoding;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use tonic::{Request, Status};
 use tonic_prost::ProstCodec;
 
@@ -53,8 +53,16 @@ async fn stream(client: &mut Client, method: &str, words: &'static [&str], cance
     Ok(())
 }
 
-pub async fn call(address: &str) -> Outcome {
-    let mut client = Grpc::new(Endpoint::new(format!("http://{address}"))?.connect().await?);
+/// Over TLS when it is given an authority's file.
+pub async fn call(address: &str, ca: Option<&str>) -> Outcome {
+    let endpoint = match ca {
+        None => Endpoint::new(format!("http://{address}"))?,
+        Some(ca) => {
+            let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(std::fs::read(ca)?)).domain_name("localhost");
+            Endpoint::new(format!("https://{address}"))?.tls_config(tls)?
+        }
+    };
+    let mut client = Grpc::new(endpoint.connect().await?);
     let gzip = CompressionEncoding::Gzip;
     let mut packing = client.clone().send_compressed(gzip).accept_compressed(gzip);
     let long = Duration::from_secs(10);

@@ -9,6 +9,7 @@ use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
 use tonic::body::Body;
 use tonic::codec::CompressionEncoding;
 use tonic::server::{Grpc, NamedService};
+use tonic::transport::{Identity, Server, ServerTlsConfig};
 use tonic::{Request, Response, Status, Streaming};
 use tonic_prost::ProstCodec;
 use tower::{Service, service_fn};
@@ -95,6 +96,12 @@ async fn forever() -> Answers {
     Box::pin(ReceiverStream::new(receiver))
 }
 
-pub async fn serve(address: &str) -> Outcome {
-    Ok(tonic::transport::Server::builder().add_service(Echo).serve(address.parse()?).await?)
+/// Over TLS when it is given files: a certificate and its key.
+pub async fn serve(address: &str, files: Option<(&str, &str)>) -> Outcome {
+    let mut server = Server::builder();
+    if let Some((cert, key)) = files {
+        let identity = Identity::from_pem(std::fs::read(cert)?, std::fs::read(key)?);
+        server = server.tls_config(ServerTlsConfig::new().identity(identity))?;
+    }
+    Ok(server.add_service(Echo).serve(address.parse()?).await?)
 }

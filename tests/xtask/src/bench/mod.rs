@@ -5,6 +5,7 @@
 //! are in the tables' notes.
 
 mod agent;
+mod attach;
 mod capture_file;
 mod cost;
 mod ingest;
@@ -48,6 +49,8 @@ enum Name {
     Stacks,
     /// 100,000 processes that hardly live (root)
     Storm,
+    /// From a program's start to its probes, and memory meanwhile (root)
+    Attach,
 }
 
 impl Name {
@@ -60,6 +63,7 @@ impl Name {
             Name::Replay => "replay",
             Name::Stacks => "stacks",
             Name::Storm => "storm",
+            Name::Attach => "attach",
         }
     }
 }
@@ -106,6 +110,7 @@ pub fn bench(place: &Place, mut wanted: Wanted) -> anyhow::Result<()> {
             Name::Replay => replay::measure(&earshot, wanted.capture_mb),
             Name::Stacks => stacks::measure(place, &earshot, &wanted),
             Name::Storm => storm::measure(place, &earshot),
+            Name::Attach => attach::measure(&earshot, &wanted),
         };
         report.add(name.word(), section.with_context(|| format!("benchmark '{}' failed", name.word()))?)?;
         if let Some(file) = &wanted.json {

@@ -14,9 +14,12 @@ const EVERY: [Need; 2] = [("timeout", "coreutils"), ("setpriv", "util-linux")];
 const LOADS: [Need; 1] = [("taskset", "util-linux")];
 const REDIS: [Need; 2] = [("redis-server", "redis-server"), ("redis-benchmark", "redis-tools")];
 const HTTP: [Need; 2] = [("nginx", "nginx"), ("wrk", "wrk")];
+const GO: Need = ("go", "golang");
+const TLS: Need = ("openssl", "openssl");
 const MYSQL: [Need; 2] = [("mariadbd", "mariadb-server"), ("mysqlslap", "mariadb-client")];
 const STACKS: [Need; 3] = [("perf", "linux-perf"), ("node", "nodejs"), ("rustc", "rustc")];
 const STORM: [Need; 1] = [("gcc", "gcc")];
+const ATTACH: [Need; 2] = [("node", "nodejs"), GO];
 const REPLAY: [Need; 1] = [("tshark", "tshark")];
 
 pub fn check(place: &Place, wanted: &Wanted) -> anyhow::Result<()> {
@@ -24,11 +27,12 @@ pub fn check(place: &Place, wanted: &Wanted) -> anyhow::Result<()> {
     let mut postgres = false;
     for name in &wanted.names {
         match name {
-            Name::Overhead | Name::Memory | Name::Stacks | Name::Storm => {
+            Name::Overhead | Name::Memory | Name::Stacks | Name::Storm | Name::Attach => {
                 anyhow::ensure!(::tests::is_root(), "{} needs root: earshot loads programs into the kernel", name.word());
                 match name {
                     Name::Stacks => needs.extend(LOADS.into_iter().chain(STACKS)),
                     Name::Storm => needs.extend(STORM),
+                    Name::Attach => needs.extend(ATTACH),
                     _ => needs.extend(LOADS),
                 }
             }
@@ -41,6 +45,8 @@ pub fn check(place: &Place, wanted: &Wanted) -> anyhow::Result<()> {
                 Kind::Http => needs.extend(HTTP),
                 Kind::Mysql => needs.extend(MYSQL),
                 Kind::HttpPaced => needs.push(HTTP[0]),
+                Kind::Https => needs.extend(HTTP.into_iter().chain([TLS])),
+                Kind::Grpc => needs.extend([GO, TLS]),
                 Kind::Postgres => postgres = true,
             }
         }
@@ -59,10 +65,10 @@ pub fn check(place: &Place, wanted: &Wanted) -> anyhow::Result<()> {
 /// The loads that a benchmark puts on servers.
 pub fn loads(wanted: &Wanted, name: Name) -> Vec<Kind> {
     let all: &[Kind] = match name {
-        Name::Overhead => &[Kind::Redis, Kind::Http, Kind::Postgres, Kind::Mysql, Kind::HttpPaced],
+        Name::Overhead => &[Kind::Redis, Kind::Http, Kind::Postgres, Kind::Mysql, Kind::HttpPaced, Kind::Https, Kind::Grpc],
         Name::Memory => &[Kind::Redis, Kind::Http],
         Name::Stacks => &[Kind::Postgres, Kind::Http, Kind::Redis],
-        Name::Parsers | Name::Ingest | Name::Replay | Name::Storm => &[],
+        Name::Parsers | Name::Ingest | Name::Replay | Name::Storm | Name::Attach => &[],
     };
     match name {
         Name::Overhead | Name::Memory if !wanted.loads.is_empty() => wanted.loads.clone(),

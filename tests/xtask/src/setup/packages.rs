@@ -76,6 +76,7 @@ const LIVE: &[Need] = &[
     program_of("openssl", "openssl", "certificates for servers that take TLS"),
     program_of("wget", "wget", "an HTTPS client of GnuTLS to watch"),
     program_of("gnutls-bin", "gnutls-serv", "an HTTPS server of GnuTLS to watch"),
+    package("libssl-dev", "OpenSSL to be linked into a program to watch"),
     program_of("binutils", "strip", "programs without symbols to watch"),
     program_of("python3", "python3", "servers whose system calls the tests choose"),
     program_of("util-linux", "setpriv", "runs programs without privileges"),

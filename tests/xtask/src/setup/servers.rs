@@ -11,7 +11,7 @@ use crate::ui;
 /// Folders with a Go program.
 const GO: [&str; 3] = ["grpc-go", "mysql", "tls/go"];
 /// Folders with a cargo project of its own, and where each is built.
-const CARGO: [(&str, &str); 2] = [("tonic", "tonic"), ("tls/rust", "rustls")];
+const CARGO: [(&str, &str); 2] = [("tonic", "tonic-echo"), ("tls/rust", "rustls-peer")];
 /// Folders with a lock file of npm's.
 const NODE: [&str; 1] = ["mysql"];
 /// What all Python programs need.

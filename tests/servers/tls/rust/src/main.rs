@@ -4,7 +4,8 @@
 //!     rustls-peer client URL CA COUNT PAUSE_MS     HTTP/1.1, requests on one connection; what was asked and answered is a line
 //!                                                  each: METHOD PATH STATUS SENT RECEIVED, separated by tabs
 //!     rustls-peer client2 URL CA COUNT PAUSE_MS    the same by HTTP/2
-//!     rustls-peer tunnel PORT CERT KEY TO          what arrives is passed in clear to the port TO, and back
+//!     rustls-peer tunnel PORT CERT KEY TO          what arrives is passed in clear to the port TO, and back;
+//!                                                  PostgreSQL's clients may ask for it
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, Uri, client::conn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
@@ -49,10 +51,13 @@ async fn serve(port: &str, cert: &str, key: &str, tunnel_to: Option<u16>) -> Out
     let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;
     println!("listening");
     loop {
-        let (socket, _) = listener.accept().await?;
+        let (mut socket, _) = listener.accept().await?;
         let acceptor = acceptor.clone();
         tokio::spawn(async move {
             // a client that gives up ends its own connection alone
+            if tunnel_to.is_some() && agree(&mut socket).await.is_err() {
+                return;
+            }
             let Ok(mut stream) = acceptor.accept(socket).await else { return };
             if let Some(to) = tunnel_to {
                 let Ok(mut plain) = TcpStream::connect(("127.0.0.1", to)).await else { return };
@@ -63,6 +68,19 @@ async fn serve(port: &str, cert: &str, key: &str, tunnel_to: Option<u16>) -> Out
             let _ = server.serve_connection(TokioIo::new(stream), service_fn(answer)).await;
         });
     }
+}
+
+/// How PostgreSQL's clients ask for TLS in a connection that begins in clear.
+const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 0xd2, 0x16, 0x2f];
+
+async fn agree(socket: &mut TcpStream) -> Outcome {
+    let mut asked = [0; SSL_REQUEST.len()];
+    socket.peek(&mut asked).await?;
+    if asked == SSL_REQUEST {
+        socket.read_exact(&mut asked).await?;
+        socket.write_all(b"S").await?;
+    }
+    Ok(())
 }
 
 /// A connection of either version.

@@ -1,9 +1,9 @@
-//! nginx with one worker and a page of 1 KiB in memory, asked by wrk as fast as it can.
+//! nginx with one worker and a page of 1 KiB in memory, asked by wrk as fast as it can, in clear or over TLS.
 
 use std::path::Path;
 use std::process::Command;
 
-use ::tests::Process;
+use ::tests::{Certificates, Process};
 use anyhow::Context;
 use tempfile::TempDir;
 
@@ -19,18 +19,19 @@ pub struct Nginx {
     process: Process,
     pub port: u16,
     pub folder: TempDir,
+    certificates: Option<Certificates>,
 }
 
 impl Nginx {
-    pub fn start(placement: &Placement) -> anyhow::Result<Self> {
+    pub fn start(placement: &Placement, certificates: Option<Certificates>) -> anyhow::Result<Self> {
         let (folder, port) = (tempfile::tempdir()?, ::tests::free_port()?);
         let file = folder.path().join("nginx.conf");
-        std::fs::write(&file, configuration(folder.path(), port)).context("cannot write nginx.conf")?;
+        std::fs::write(&file, configuration(folder.path(), port, certificates.as_ref())).context("cannot write nginx.conf")?;
         let mut command = Command::new(path("nginx")?);
         command.arg("-p").arg(folder.path()).arg("-e").arg(folder.path().join("error.log")).arg("-c").arg(file);
         let mut process = Process::start(&placement.server(command), folder.path())?;
         wait_for_port(&mut process, port)?;
-        Ok(Self { process, port, folder })
+        Ok(Self { process, port, folder, certificates })
     }
 
     pub fn pid(&self) -> u32 {
@@ -38,7 +39,8 @@ impl Nginx {
     }
 
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}/page", self.port)
+        let scheme = if self.certificates.is_some() { "https" } else { "http" };
+        format!("{scheme}://127.0.0.1:{}/page", self.port)
     }
 
     pub fn rows(&self) -> (&'static str, String) {
@@ -47,8 +49,12 @@ impl Nginx {
 }
 
 /// One process and no master, so that nothing is left over when it is killed.
-fn configuration(folder: &Path, port: u16) -> String {
+fn configuration(folder: &Path, port: u16, certificates: Option<&Certificates>) -> String {
     let at = folder.display();
+    let (ssl, files) = match certificates {
+        None => ("", String::new()),
+        Some(c) => (" ssl", format!("ssl_certificate {}; ssl_certificate_key {};", c.certificate(), c.key())),
+    };
     let temps =
         ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(|name| format!("{name}_temp_path {at}/{name}; ")).concat();
     let page: String = "a page that is served from memory ".chars().cycle().take(PAGE_BYTES).collect();
@@ -57,7 +63,7 @@ fn configuration(folder: &Path, port: u16) -> String {
         events {{ worker_connections 512; }}
         http {{
           access_log off; keepalive_requests 1000000000; default_type text/plain; {temps}
-          server {{ listen 127.0.0.1:{port}; location = /page {{ return 200 '{page}'; }} }}
+          server {{ listen 127.0.0.1:{port}{ssl}; {files} location = /page {{ return 200 '{page}'; }} }}
         }}
         "
     )
@@ -70,13 +76,17 @@ pub struct Http<'a> {
 
 impl<'a> Http<'a> {
     pub fn start(placement: &'a Placement) -> anyhow::Result<Self> {
-        Ok(Self { nginx: Nginx::start(placement)?, placement })
+        Ok(Self { nginx: Nginx::start(placement, None)?, placement })
+    }
+
+    pub fn start_tls(placement: &'a Placement) -> anyhow::Result<Self> {
+        Ok(Self { nginx: Nginx::start(placement, Some(Certificates::make()?))?, placement })
     }
 }
 
 impl Load for Http<'_> {
     fn name(&self) -> &'static str {
-        "wrk → nginx, 1 KiB"
+        if self.nginx.certificates.is_some() { "wrk → nginx over TLS, 1 KiB" } else { "wrk → nginx, 1 KiB" }
     }
 
     fn server(&self) -> u32 {

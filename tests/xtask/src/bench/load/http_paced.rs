@@ -26,7 +26,7 @@ impl<'a> HttpPaced<'a> {
         if path("h2load").is_err() {
             eprintln!("h2load is not installed (package nghttp2-client): our own client asks at a fixed rate");
         }
-        Ok(Self { nginx: Nginx::start(placement)?, placement })
+        Ok(Self { nginx: Nginx::start(placement, None)?, placement })
     }
 
     fn h2load(&self, program: &Path, seconds: u64) -> anyhow::Result<Done> {

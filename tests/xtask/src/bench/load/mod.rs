@@ -2,6 +2,7 @@
 //!
 //! A load knows its server and its client, and which rows earshot should have. Knows nothing of rounds.
 
+mod grpc;
 mod http;
 mod http_paced;
 mod mysql;
@@ -28,6 +29,10 @@ pub enum Kind {
     Mysql,
     /// The same page at 8,000 requests a second
     HttpPaced,
+    /// The same page over TLS
+    Https,
+    /// An echo of grpc-go over TLS
+    Grpc,
 }
 
 /// What a client did.
@@ -58,6 +63,8 @@ pub fn start(kind: Kind, placement: &Placement) -> anyhow::Result<Box<dyn Load +
         Kind::Postgres => Box::new(postgres::Postgres::start(placement)?),
         Kind::Mysql => Box::new(mysql::Mysql::start(placement)?),
         Kind::HttpPaced => Box::new(http_paced::HttpPaced::start(placement)?),
+        Kind::Https => Box::new(http::Http::start_tls(placement)?),
+        Kind::Grpc => Box::new(grpc::Grpc::start(placement)?),
     })
 }
 
