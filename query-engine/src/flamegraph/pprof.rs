@@ -9,42 +9,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::Graph;
-
-/// Wire types of protocol buffers.
-const VARINT: u64 = 0;
-const BYTES: u64 = 2;
-
-#[derive(Default)]
-struct Message(Vec<u8>);
-
-impl Message {
-    fn raw(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.0.push(value as u8 | 0x80);
-            value >>= 7;
-        }
-        self.0.push(value as u8);
-    }
-
-    fn number(&mut self, field: u64, value: u64) -> &mut Self {
-        self.raw(field << 3 | VARINT);
-        self.raw(value);
-        self
-    }
-
-    fn bytes(&mut self, field: u64, bytes: &[u8]) -> &mut Self {
-        self.raw(field << 3 | BYTES);
-        self.raw(bytes.len() as u64);
-        self.0.extend(bytes);
-        self
-    }
-
-    fn numbers(&mut self, field: u64, values: impl Iterator<Item = u64>) -> &mut Self {
-        let mut packed = Message::default();
-        values.for_each(|value| packed.raw(value));
-        self.bytes(field, &packed.0)
-    }
-}
+use crate::protobuf::Message;
 
 /// Places of the texts that are not names of functions.
 #[derive(Default)]
