@@ -184,12 +184,22 @@ fn flamegraph() -> Value {
 
 /// What Grafana's Pyroscope data source asks.
 fn pyroscope_call() -> Value {
-    let calls = ["ProfileTypes", "LabelNames", "LabelValues", "Series", "SelectMergeStacktraces", "SelectSeries", "Diff"];
+    let calls = [
+        "ProfileTypes",
+        "LabelNames",
+        "LabelValues",
+        "Series",
+        "SelectMergeStacktraces",
+        "SelectMergeProfile",
+        "SelectSeries",
+        "Diff",
+        "GetProfileStats",
+    ];
     json!({
         "summary": "Pyroscope's query calls over the profiler's samples, by Connect's unary protocol",
         "description": "In JSON or protocol buffers, as the request is. A profile type is a kind of stack_samples \
             (on_cpu: process_cpu:cpu:nanoseconds:cpu:nanoseconds), a label a column; service_name is the service, else the process. \
-            An error is Connect's: code and message.",
+            SelectMergeProfile answers in protocol buffers only. An error is Connect's: code and message.",
         "parameters": [{ "name": "call", "in": "path", "required": true, "schema": { "type": "string", "enum": calls } }],
         "requestBody": { "required": true, "content": {
             "application/json": { "schema": { "type": "object" } },
@@ -198,7 +208,7 @@ fn pyroscope_call() -> Value {
         "responses": {
             "200": json_answer("The message", json!({ "type": "object" })),
             "400": { "description": "Wrong message or selector" },
-            "404": { "description": "No such call" },
+            "404": { "description": "A call, or a field of it, that is not answered here" },
             "415": { "description": "Neither JSON nor protocol buffers" },
         },
     })

@@ -65,10 +65,16 @@ impl Graph {
     }
 }
 
-/// The same as levels of bars.
+/// What a question asks for as levels of bars.
 pub(crate) async fn flamebearer(engine: &SqlEngine, question: &Question) -> Result<Flamebearer, SqlError> {
     let gathered = ask::samples(engine, question).await?;
     Ok(flamebearer::write(&Graph::of(gathered, question, question.diff.is_some())))
+}
+
+/// The same as an uncompressed profile for `pprof`.
+pub(crate) async fn profile(engine: &SqlEngine, question: &Question) -> Result<Vec<u8>, SqlError> {
+    let gathered = ask::samples(engine, question).await?;
+    Ok(pprof::profile(&Graph::of(gathered, question, question.diff.is_some())))
 }
 
 /// Two questions beside each other, the first as the baseline.

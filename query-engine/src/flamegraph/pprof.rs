@@ -23,6 +23,11 @@ impl<'a> Texts<'a> {
 }
 
 pub(super) fn write(graph: &Graph) -> Vec<u8> {
+    compressed(&profile(graph))
+}
+
+/// The same uncompressed.
+pub(super) fn profile(graph: &Graph) -> Vec<u8> {
     let mut texts = Texts::default();
     // the first text is always empty
     texts.place("");
@@ -62,7 +67,7 @@ pub(super) fn write(graph: &Graph) -> Vec<u8> {
     }
     let length = graph.window.until.saturating_sub(graph.window.from);
     profile.number(9, graph.window.from as u64).number(10, length as u64).bytes(11, &value_type.0).number(13, comment);
-    compressed(&profile.0)
+    profile.0
 }
 
 fn compressed(bytes: &[u8]) -> Vec<u8> {

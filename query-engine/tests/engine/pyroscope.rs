@@ -111,6 +111,11 @@ async fn sums_over_time() {
             { "labels": [{ "name": "service_name", "value": "sec;ond" }], "points": [point(5, 47.0), point(10, 3.0)] },
         ])
     );
+    let largest = json!({ "profileTypeID": CPU, "labelSelector": "{}", "groupBy": ["service_name"], "step": 5, "limit": 1 });
+    let largest = answer(&server, "SelectSeries", first_ten(largest)).await;
+    assert_eq!(largest["series"], json!([series["series"][0]]));
+    let stats = answer(&server, "GetProfileStats", json!({})).await;
+    assert_eq!((&stats["dataIngested"], &stats["oldestProfileTime"]), (&json!(true), &json!(START_MS.to_string())));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -125,6 +130,13 @@ async fn protocol_buffers_say_the_same() {
     let values = call("LabelValues", b"\x0a\x0cservice_name").await;
     assert_eq!(values.header("content-type"), Some("application/proto"));
     assert_eq!(values.body, b"\x0a\x05first\x0a\x07sec;ond");
+    // the same profile as pprof's, uncompressed: its values are nanoseconds of CPU
+    let profile = call("SelectMergeProfile", b"\x0a\x2bprocess_cpu:cpu:nanoseconds:cpu:nanoseconds\x12\x02{}").await;
+    assert_eq!((profile.status, profile.header("content-type")), (200, Some("application/proto")), "{}", profile.text());
+    assert!(profile.body.starts_with(b"\x0a\x04\x08\x01\x10\x02"), "{:?}", &profile.body[..16]);
+    for text in [&b"\x32\x06on_cpu"[..], b"\x32\x0bnanoseconds", b"\x32\x05alpha"] {
+        assert!(profile.body.windows(text.len()).any(|part| part == text), "{text:?}");
+    }
     let refused = call("LabelValues", b"\xff").await;
     assert_eq!((refused.status, refused.json()["code"].clone()), (400, json!("invalid_argument")));
 }
@@ -136,12 +148,27 @@ async fn what_cannot_be_asked_is_said() {
     assert_eq!((refused.status, refused.json()["code"].clone()), (400, json!("invalid_argument")));
     let unknown = call(&server, "SelectHeatmap", json!({})).await;
     assert_eq!((unknown.status, unknown.json()["code"].clone()), (404, json!("unimplemented")));
+    for (name, body) in [
+        ("SelectSeries", json!({ "profileTypeID": CPU, "aggregation": "TIME_SERIES_AGGREGATION_TYPE_AVERAGE" })),
+        ("SelectMergeStacktraces", json!({ "profileTypeID": CPU, "stackTraceSelector": { "callSite": [{ "name": "main" }] } })),
+        ("SelectMergeProfile", json!({ "profileTypeID": CPU })),
+    ] {
+        let beyond = call(&server, name, body).await;
+        assert_eq!((beyond.status, beyond.json()["code"].clone()), (404, json!("unimplemented")), "{name}");
+    }
+    let packed = [("Content-Type", "application/json"), ("Content-Encoding", "gzip")];
+    let packed = ask(server.addr, "POST", "/querier.v1.QuerierService/LabelNames", &packed, b"{}").await;
+    assert_eq!(packed.json()["code"], "unimplemented");
     let text =
         ask(server.addr, "POST", "/querier.v1.QuerierService/LabelNames", &[("Content-Type", "text/plain")], b"{}").await;
     assert_eq!(text.status, 415);
-    for path in
-        ["/pyroscope/render", "/pyroscope/render?query=%7Ba", "/pyroscope/render?query=a&from=soon", "/pyroscope/label-values"]
-    {
+    for path in [
+        "/pyroscope/render",
+        "/pyroscope/render?query=a&format=dot",
+        "/pyroscope/render?query=%7Ba",
+        "/pyroscope/render?query=a&from=soon",
+        "/pyroscope/label-values",
+    ] {
         assert_eq!(ask(server.addr, "GET", path, &[], b"").await.status, 400, "{path}");
     }
     let guarded = start_with(engine(), Some("secret")).await;

@@ -17,6 +17,10 @@ pub struct Asked {
     pub end_ms: i64,
     pub nodes_max: Option<i64>,
     pub step_seconds: f64,
+    /// The most series that are wanted, the largest first.
+    pub series_max: Option<i64>,
+    /// A field that asks for what is not answered: passing it over would give a wrong answer.
+    pub beyond: Option<&'static str>,
     /// The two sides of a comparison.
     pub left: Option<Box<Asked>>,
     pub right: Option<Box<Asked>>,
@@ -32,6 +36,11 @@ pub enum Part {
     End,
     NodesMax,
     Step,
+    SeriesMax,
+    /// What only its absence, or 0, is answered for.
+    Beyond,
+    /// A flame graph is 1 in place of 0.
+    Format,
     Left,
     Right,
 }
@@ -51,6 +60,18 @@ pub const STACKTRACES: Fields = &[
     (3, "start", Part::Start),
     (4, "end", Part::End),
     (5, "maxNodes", Part::NodesMax),
+    (6, "format", Part::Format),
+    (7, "stackTraceSelector", Part::Beyond),
+    (8, "profileIdSelector", Part::Beyond),
+];
+pub const PROFILE: Fields = &[
+    (1, "profileTypeID", Part::ProfileType),
+    (2, "labelSelector", Part::Selector),
+    (3, "start", Part::Start),
+    (4, "end", Part::End),
+    (5, "maxNodes", Part::NodesMax),
+    (6, "stackTraceSelector", Part::Beyond),
+    (7, "profileIdSelector", Part::Beyond),
 ];
 pub const SELECT_SERIES: Fields = &[
     (1, "profileTypeID", Part::ProfileType),
@@ -59,6 +80,9 @@ pub const SELECT_SERIES: Fields = &[
     (4, "end", Part::End),
     (5, "groupBy", Part::Label),
     (6, "step", Part::Step),
+    (7, "aggregation", Part::Beyond),
+    (8, "stackTraceSelector", Part::Beyond),
+    (9, "limit", Part::SeriesMax),
 ];
 pub const DIFF: Fields = &[(1, "left", Part::Left), (2, "right", Part::Right)];
 
@@ -67,8 +91,10 @@ impl Asked {
     pub fn protobuf(bytes: &[u8], known: Fields) -> Option<Self> {
         let mut asked = Self::default();
         for (number, held) in fields(bytes)? {
-            let Some((_, _, part)) = known.iter().find(|(known, ..)| *known == number) else { continue };
+            let Some((_, name, part)) = known.iter().find(|(known, ..)| *known == number) else { continue };
             match (part, held) {
+                (Part::Beyond, Held::Number(0)) | (Part::Format, Held::Number(0 | 1)) => {}
+                (Part::Beyond | Part::Format, _) => asked.beyond = Some(name),
                 (Part::Left, Held::Bytes(side)) => asked.left = Some(Box::new(Self::protobuf(side, STACKTRACES)?)),
                 (Part::Right, Held::Bytes(side)) => asked.right = Some(Box::new(Self::protobuf(side, STACKTRACES)?)),
                 (part, Held::Bytes(text)) => asked.text(*part, std::str::from_utf8(text).ok()?),
@@ -84,12 +110,14 @@ impl Asked {
         let mut asked = Self::default();
         for (name, value) in value.as_object()? {
             let name = name.replace('_', "");
-            let Some((_, _, part)) = known.iter().find(|(_, known, _)| known.eq_ignore_ascii_case(&name)) else { continue };
+            let Some((_, name, part)) = known.iter().find(|(_, known, _)| known.eq_ignore_ascii_case(&name)) else { continue };
             match (part, value) {
                 (_, Value::Null) => {}
+                (Part::Beyond | Part::Format, value) if is_default(value) => {}
+                (Part::Beyond | Part::Format, _) => asked.beyond = Some(name),
                 (Part::Left, side) => asked.left = Some(Box::new(Self::json(side, STACKTRACES)?)),
                 (Part::Right, side) => asked.right = Some(Box::new(Self::json(side, STACKTRACES)?)),
-                (Part::Start | Part::End | Part::NodesMax, value) => {
+                (Part::Start | Part::End | Part::NodesMax | Part::SeriesMax, value) => {
                     let text = value.as_str().and_then(|text| text.parse().ok());
                     asked.number(*part, value.as_i64().or(text)?);
                 }
@@ -120,6 +148,7 @@ impl Asked {
             Part::Start => self.start_ms = value,
             Part::End => self.end_ms = value,
             Part::NodesMax => self.nodes_max = Some(value),
+            Part::SeriesMax => self.series_max = Some(value),
             _ => {}
         }
     }
@@ -131,6 +160,16 @@ impl Asked {
     }
 }
 
+/// What a field says that says nothing: 0 of an enumeration by its number or name, an empty list.
+fn is_default(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => number.as_i64() == Some(0),
+        Value::String(name) => name.is_empty() || ["_UNSPECIFIED", "_FLAMEGRAPH", "_SUM"].iter().any(|end| name.ends_with(end)),
+        Value::Array(list) => list.is_empty(),
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,9 +178,10 @@ mod tests {
     #[test]
     fn both_encodings_ask_the_same() {
         let mut message = Message::default();
-        message.bytes(1, b"a:b").bytes(2, b"{}").number(3, 1000).number(4, 2000).bytes(5, b"pod").double(6, 15.0).number(99, 1);
+        message.bytes(1, b"a:b").bytes(2, b"{}").number(3, 1000).number(4, 2000).bytes(5, b"pod").double(6, 15.0);
+        message.number(7, 0).number(9, 3).number(99, 1);
         let json = serde_json::json!({ "profileTypeID": "a:b", "label_selector": "{}", "start": "1000", "end": 2000,
-            "groupBy": ["pod"], "step": 15, "unknown": {} });
+            "groupBy": ["pod"], "step": 15, "aggregation": "TIME_SERIES_AGGREGATION_TYPE_SUM", "limit": "3", "unknown": {} });
         let asked = Asked {
             profile_type: "a:b".into(),
             selectors: vec!["{}".into()],
@@ -149,6 +189,7 @@ mod tests {
             start_ms: 1000,
             end_ms: 2000,
             step_seconds: 15.0,
+            series_max: Some(3),
             ..Asked::default()
         };
         assert_eq!(Asked::protobuf(&message.0, SELECT_SERIES), Some(asked.clone()));
@@ -156,5 +197,24 @@ mod tests {
         assert_eq!(Asked::protobuf(b"\xff", SELECT_SERIES), None);
         assert_eq!(Asked::json(&serde_json::json!({ "start": "soon" }), SELECT_SERIES), None);
         assert_eq!(Asked::json(&serde_json::json!([]), SELECT_SERIES), None);
+    }
+
+    #[test]
+    fn what_is_not_answered_is_noticed() {
+        let beyond = |json: Value, known| Asked::json(&json, known).and_then(|asked| asked.beyond);
+        assert_eq!(beyond(serde_json::json!({ "aggregation": 1 }), SELECT_SERIES), Some("aggregation"));
+        assert_eq!(beyond(serde_json::json!({ "format": "PROFILE_FORMAT_TREE" }), STACKTRACES), Some("format"));
+        assert_eq!(
+            beyond(serde_json::json!({ "stack_trace_selector": { "callSite": [] } }), PROFILE),
+            Some("stackTraceSelector")
+        );
+        let harmless = serde_json::json!({ "format": "PROFILE_FORMAT_FLAMEGRAPH", "profileIdSelector": [] });
+        assert_eq!(beyond(harmless, STACKTRACES), None);
+        let mut tree = Message::default();
+        tree.number(6, 2);
+        assert_eq!(Asked::protobuf(&tree.0, STACKTRACES).and_then(|asked| asked.beyond), Some("format"));
+        tree = Message::default();
+        tree.number(6, 1);
+        assert_eq!(Asked::protobuf(&tree.0, STACKTRACES), Some(Asked::default()));
     }
 }

@@ -15,6 +15,7 @@ mod series;
 pub(super) use querier::call;
 pub(super) use render::{diff, label_names, label_values, render};
 
+use axum::http::StatusCode;
 use serde_json::{Map, Value};
 
 use super::problem::Problem;
@@ -55,12 +56,18 @@ fn question(profile_type: &str, condition: String, window: Window, nodes_max: Op
     }
 }
 
-/// The rows of a query over the samples of a window that meet a condition.
+/// The rows of a query, not too many.
 async fn rows(engine: &SqlEngine, query: String) -> Result<Vec<Map<String, Value>>, Problem> {
     let mut rows = vec![];
-    for batch in engine.query(Query { rows_max: Some(ROWS_MAX), ..Query::new(query) }).await?.collect().await? {
+    // one more shows that they are too many
+    for batch in engine.query(Query { rows_max: Some(ROWS_MAX + 1), ..Query::new(query) }).await?.collect().await? {
         let lines = objects(&batch).map_err(|e| Problem::from(crate::format::FormatError::from(e)))?;
         rows.extend(lines.iter().filter_map(|line| serde_json::from_str::<Map<String, Value>>(line).ok()));
+    }
+    if rows.len() > ROWS_MAX {
+        let detail = format!("the answer has more than {ROWS_MAX} values");
+        let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "limit reached", detail);
+        return Err(problem.hint("ask for a shorter window, a longer step or fewer labels"));
     }
     Ok(rows)
 }

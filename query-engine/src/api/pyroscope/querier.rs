@@ -40,7 +40,11 @@ impl Codec {
             Codec::Protobuf => Asked::protobuf(bytes, known),
             Codec::Json => serde_json::from_slice(bytes).ok().and_then(|value: Value| Asked::json(&value, known)),
         };
-        asked.ok_or_else(|| Problem::wrong_request("the body is not the message that this call takes"))
+        let asked = asked.ok_or_else(|| Problem::wrong_request("the body is not the message that this call takes"))?;
+        match asked.beyond {
+            Some(field) => Err(unanswered(format!("the field {field} is not answered here"))),
+            None => Ok(asked),
+        }
     }
 
     fn answer(self, record: &Record) -> Response {
@@ -68,11 +72,20 @@ pub(in crate::api) async fn call(
     let Some(codec) = Codec::of(&headers) else {
         return StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response();
     };
+    if headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+        return failed(&unanswered("a compressed request is not read here"));
+    }
     let answered = match body::read(body).await {
-        Ok(bytes) => answer(&app.engine, &method, codec, &bytes).await,
+        Ok(bytes) if method == "SelectMergeProfile" => profile(&app.engine, codec, &bytes).await,
+        Ok(bytes) => answer(&app.engine, &method, codec, &bytes).await.map(|record| codec.answer(&record)),
         Err(problem) => Err(problem),
     };
-    answered.map_or_else(|problem| failed(&problem), |record| codec.answer(&record))
+    answered.unwrap_or_else(|problem| failed(&problem))
+}
+
+/// What Pyroscope has and earshot has not.
+fn unanswered(detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "not answered here", detail)
 }
 
 /// An error is JSON in either encoding, with a code in place of a status.
@@ -103,7 +116,8 @@ async fn answer(engine: &SqlEngine, method: &str, codec: Codec, bytes: &[u8]) ->
         "SelectMergeStacktraces" => stacktraces(engine, codec.asked(bytes, asked::STACKTRACES)?).await,
         "SelectSeries" => select_series(engine, codec.asked(bytes, asked::SELECT_SERIES)?).await,
         "Diff" => diff(engine, codec.asked(bytes, asked::DIFF)?).await,
-        _ => Err(Problem::new(StatusCode::NOT_FOUND, "no such call", format!("there is no call {method}"))),
+        "GetProfileStats" => profile_stats(engine).await,
+        _ => Err(unanswered(format!("the call {method} is not answered here"))),
     }
 }
 
@@ -199,11 +213,34 @@ async fn diff(engine: &SqlEngine, asked: Asked) -> Result<Record, Problem> {
     Ok(Record(vec![(1, "flamegraph", Field::One(Record(fields)))]))
 }
 
+/// A profile for `pprof`, as the protocol buffer that it is.
+async fn profile(engine: &SqlEngine, codec: Codec, bytes: &[u8]) -> Result<Response, Problem> {
+    let asked = codec.asked(bytes, asked::PROFILE)?;
+    if codec == Codec::Json {
+        return Err(unanswered(format!("a profile is answered in protocol buffers ({PROTOBUF})")));
+    }
+    let profile = flamegraph::profile(engine, &flame_question(&asked)?).await?;
+    Ok(with_type(StatusCode::OK, PROTOBUF, profile))
+}
+
+/// Whether there are samples, and since when.
+async fn profile_stats(engine: &SqlEngine) -> Result<Record, Problem> {
+    let query = "SELECT min(CAST(time AS BIGINT)) AS oldest, max(CAST(time AS BIGINT)) AS newest FROM stack_samples";
+    let found = rows(engine, query.to_owned()).await?;
+    let at_ms = |name: &str| found.first().and_then(|row| row.get(name)?.as_i64()).map(|ns| ns / NS_PER_MS);
+    let (oldest, newest) = (at_ms("oldest"), at_ms("newest"));
+    Ok(Record(vec![
+        (1, "dataIngested", Field::Truth(newest.is_some())),
+        (2, "oldestProfileTime", Field::Integer(oldest.unwrap_or_default())),
+        (3, "newestProfileTime", Field::Integer(newest.unwrap_or_default())),
+    ]))
+}
+
 async fn select_series(engine: &SqlEngine, asked: Asked) -> Result<Record, Problem> {
     let window = window(asked.start_ms, asked.end_ms);
     let step_ns = series::step_ns(window, asked.step_seconds);
     let sums = series::sums(engine, &asked.profile_type, &condition(&asked)?, window, step_ns, &asked.labels).await?;
-    let series = sums.into_iter().map(|(values, points)| {
+    let series = series::largest(sums, asked.series_max).into_iter().map(|(values, points)| {
         let points = points.into_iter().map(|(step, value)| {
             let at_ms = asked.start_ms.saturating_add(step.saturating_mul(step_ns) / NS_PER_MS);
             Record(vec![(1, "value", Field::Double(value as f64)), (2, "timestamp", Field::Integer(at_ms))])

@@ -8,6 +8,7 @@ use crate::protobuf::Message;
 pub enum Field {
     Text(String),
     Integer(i64),
+    Truth(bool),
     Double(f64),
     Texts(Vec<String>),
     Integers(Vec<i64>),
@@ -26,6 +27,7 @@ impl Record {
         let value = |field: &Field| match field {
             Field::Text(text) => Value::String(text.clone()),
             Field::Integer(value) => integer(value),
+            Field::Truth(value) => Value::Bool(*value),
             Field::Double(value) => Value::from(*value),
             Field::Texts(texts) => Value::from(texts.clone()),
             Field::Integers(values) => Value::Array(values.iter().map(integer).collect()),
@@ -46,6 +48,9 @@ impl Record {
                 }
                 Field::Integer(value) => {
                     message.number(number, *value as u64);
+                }
+                Field::Truth(value) => {
+                    message.number(number, u64::from(*value));
                 }
                 Field::Double(value) => {
                     message.double(number, *value);

@@ -94,10 +94,19 @@ fn flamebearer(flame: &Flamebearer, format: &str, profile_type: &str) -> Value {
     })
 }
 
+fn json_only(parameters: &Given) -> Result<(), Problem> {
+    match given(parameters, "format") {
+        None | Some("json") => Ok(()),
+        Some(other) => Err(Problem::wrong_request(format!("this answers in json, not in {other}"))
+            .hint("/api/v1/flamegraph has folded, pprof, speedscope and svg")),
+    }
+}
+
 pub(in crate::api) async fn render(
     State(app): State<App>,
     UrlQuery(parameters): UrlQuery<Given>,
 ) -> Result<Json<Value>, Problem> {
+    json_only(&parameters)?;
     let side = side(&app.engine, &parameters, ["query", "from", "until"])?;
     let flame = flamegraph::flamebearer(&app.engine, &side.question).await?;
     let mut answer = flamebearer(&flame, "single", &side.profile_type);
@@ -130,6 +139,7 @@ pub(in crate::api) async fn diff(
     State(app): State<App>,
     UrlQuery(parameters): UrlQuery<Given>,
 ) -> Result<Json<Value>, Problem> {
+    json_only(&parameters)?;
     let left = side(&app.engine, &parameters, ["leftQuery", "leftFrom", "leftUntil"])?;
     let right = side(&app.engine, &parameters, ["rightQuery", "rightFrom", "rightUntil"])?;
     let flame = flamegraph::compared(&app.engine, &left.question, &right.question).await?;

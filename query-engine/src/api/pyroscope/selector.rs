@@ -69,14 +69,14 @@ fn matcher(chars: &mut Peekable<Chars<'_>>) -> Option<String> {
     (!name.is_empty()).then(|| format!("{} {operator} {}", labels::expression(&name), literal(&value)))
 }
 
-/// A text in quotes, with escapes, or in backquotes, as it is.
+/// A text in quotes of either kind, with escapes, or in backquotes, as it is.
 fn quoted(chars: &mut Peekable<Chars<'_>>) -> Option<String> {
-    let quote = chars.next().filter(|c| matches!(c, '"' | '`'))?;
+    let quote = chars.next().filter(|c| matches!(c, '"' | '\'' | '`'))?;
     let mut value = String::new();
     loop {
         match chars.next()? {
             c if c == quote => return Some(value),
-            '\\' if quote == '"' => value.push(match chars.next()? {
+            '\\' if quote != '`' => value.push(match chars.next()? {
                 'n' => '\n',
                 't' => '\t',
                 'r' => '\r',
@@ -103,6 +103,7 @@ mod tests {
             Ok(format!("{} <> 'it''s' AND {} ~ '^(?:1|2)$' AND {} !~ '^(?:\\d)$'", label("pod"), label("pid"), label("host")))
         );
         assert_eq!(condition(r#"{unknown="\"\\\n"}"#), Ok("'' = '\"\\\n'".to_owned()));
+        assert_eq!(condition(r"{unknown='\'a'}"), Ok("'' = '''a'".to_owned()));
         assert_eq!(query(r#"a:b{pod="x"}"#), Ok(("a:b", format!("{} = 'x'", label("pod")))));
         assert_eq!(query("a:b"), Ok(("a:b", "true".to_owned())));
         assert_eq!(all(&[]).as_deref(), Ok("true"));

@@ -45,6 +45,15 @@ pub(super) async fn sums(
     Ok(series)
 }
 
+/// The largest series.
+pub fn largest(series: Series, series_max: Option<i64>) -> Series {
+    let Some(most) = series_max.and_then(|most| usize::try_from(most).ok()).filter(|most| *most > 0) else { return series };
+    let sum = |points: &[(i64, i64)]| points.iter().map(|(_, value)| i128::from(*value)).sum::<i128>();
+    let mut largest: Vec<_> = series.into_iter().collect();
+    largest.sort_by_key(|(_, points)| std::cmp::Reverse(sum(points)));
+    largest.into_iter().take(most).collect()
+}
+
 pub fn text(row: &Map<String, Value>, name: &str) -> String {
     row.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
