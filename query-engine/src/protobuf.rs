@@ -32,6 +32,13 @@ impl Message {
         self
     }
 
+    #[cfg(any(test, feature = "otlp"))]
+    pub fn fixed(&mut self, field: u64, value: u64) -> &mut Self {
+        self.raw(field << 3 | FIXED64);
+        self.0.extend(value.to_le_bytes());
+        self
+    }
+
     pub fn bytes(&mut self, field: u64, bytes: &[u8]) -> &mut Self {
         self.raw(field << 3 | BYTES);
         self.raw(bytes.len() as u64);

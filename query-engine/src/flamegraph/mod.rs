@@ -8,6 +8,8 @@ mod ask;
 mod flamebearer;
 mod folded;
 mod json;
+#[cfg(any(test, feature = "otlp"))]
+mod otlp;
 mod parameters;
 mod pprof;
 mod speedscope;
@@ -16,6 +18,8 @@ mod tree;
 
 pub(crate) use ask::{literal, within};
 pub(crate) use flamebearer::Flamebearer;
+#[cfg(any(test, feature = "otlp"))]
+pub use otlp::otlp;
 pub(crate) use parameters::time;
 pub use parameters::{Format, Parameters, Question, Root, Window, WrongParameter};
 
