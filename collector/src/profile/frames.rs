@@ -107,7 +107,7 @@ fn tidy_name(name: &mut String) {
 
 #[cfg(test)]
 mod tests {
-    use ebpf_abi::{KERNEL_FRAMES_MAX, SampleHeader, kind};
+    use ebpf_abi::{KERNEL_FRAMES_MAX, SampleHeader, Waker, kind};
 
     use super::*;
 
@@ -145,6 +145,7 @@ mod tests {
             time_ns: 0,
             value_ns: 1,
             comm: [0; 16],
+            waker: Waker::default(),
             registers: [0; 21],
             kernel_frames: kernel.len() as u32,
             stack_bytes: 0,
