@@ -5,7 +5,7 @@
 //! always told as it is. So the sum is right whatever the least length, which grows when too many are told.
 
 use aya_ebpf::{EbpfContext, helpers::generated as helpers, macros::btf_tracepoint, programs::BtfTracePointContext};
-use ebpf_abi::{WAIT_NS_MIN, WAITS_A_SECOND_MAX, Waker, hook, sample, waker};
+use ebpf_abi::{WAIT_NS_MIN, WAITS_A_SECOND_MAX, hook, sample};
 
 use crate::kernel::{OWN_PID, TASK_MM, TASK_TGID};
 use crate::maps::{DUE, WAIT_BUDGET, WAITS, counters, hit};
@@ -22,8 +22,6 @@ pub struct Wait {
     pub since_ns: u64,
     /// A value of [`sample`].
     pub what: u64,
-    /// Who ended the wait; nobody again as soon as the thread runs.
-    pub waker: Waker,
 }
 
 /// What may be told on a CPU.
@@ -48,7 +46,7 @@ pub struct Due {
 
 /// `task` is a pointer that the tracepoint gave, as the helper asks for.
 #[inline(always)]
-pub unsafe fn wait_of(task: *const u8, create: u64) -> *mut Wait {
+unsafe fn wait_of(task: *const u8, create: u64) -> *mut Wait {
     unsafe {
         let task = task.cast_mut().cast();
         helpers::bpf_task_storage_get((&raw const WAITS).cast_mut().cast(), task, core::ptr::null_mut(), create).cast()
@@ -111,8 +109,6 @@ unsafe fn runs_again(task: *const u8, now: u64) {
             && let Some(due) = DUE.get_ptr_mut(0)
         {
             *due = Due { value_ns, what: (*wait).what };
-        } else {
-            (*wait).waker.how = waker::NONE;
         }
     }
 }
