@@ -37,6 +37,9 @@ pub struct Config {
     pub redact_statements: bool,
     /// How often a second stacks are taken on each CPU, up to 997; 0 takes none, nor of threads that wait.
     pub profile_hz: u32,
+    /// OpenTelemetry collector that profiles are sent to by HTTP; none when empty.
+    #[cfg(feature = "otlp")]
+    pub otlp_profiles: String,
 }
 
 impl Default for Config {
@@ -54,6 +57,8 @@ impl Default for Config {
             argument_bytes_max: parsing.argument_bytes_max,
             redact_statements: false,
             profile_hz: 19,
+            #[cfg(feature = "otlp")]
+            otlp_profiles: String::new(),
         }
     }
 }
@@ -100,6 +105,8 @@ impl Config {
         set(data_dir, args.data_dir.clone());
         set(memory_mib, args.memory_mib);
         set(profile_hz, args.profile_hz);
+        #[cfg(feature = "otlp")]
+        set(&mut self.otlp_profiles, args.otlp_profiles.clone());
         *no_probes |= args.no_probes;
         *redact_statements |= args.redact_statements;
         if args.token_file.is_some() {

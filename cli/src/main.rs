@@ -7,6 +7,8 @@ mod client;
 mod commands;
 mod config;
 mod exit;
+#[cfg(any(test, feature = "otlp"))]
+mod otlp;
 mod output;
 mod signals;
 mod telemetry;

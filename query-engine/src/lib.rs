@@ -40,5 +40,6 @@ pub mod api;
 pub mod flamegraph;
 pub mod format;
 pub mod pgwire;
+mod protobuf;
 pub mod sql;
 pub mod store;

@@ -1,5 +1,6 @@
-/* wait nap|condition|socket|moved TIMES MS: a thread waits so often for so long, in a function of that name; prints what it waited. */
+/* wait nap|condition|socket|tcp|moved TIMES MS: a thread waits so often for so long, in a function of that name; prints what it waited. */
 #define _GNU_SOURCE
+#include <arpa/inet.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdint.h>
@@ -38,19 +39,33 @@ APART void condition(int i) {
 }
 APART void socket_read(void) { char c; sink += read(pair[0], &c, 1); }
 
+static int sockets(void) { return !strcmp(how, "socket") || !strcmp(how, "tcp"); }
+
 static void *waiter(void *nothing) {
     uint64_t waited = 0;
     thread = syscall(SYS_gettid);
     for (int i = 0; i < times; i++) {
         uint64_t since = now_ns();
         if (!strcmp(how, "condition")) condition(i);
-        else if (!strcmp(how, "socket")) socket_read();
+        else if (sockets()) socket_read();
         else nap();
         waited += now_ns() - since;
     }
     printf("thread %d\nwaited %lu\n", thread, waited);
     waiting = 0;
     return nothing;
+}
+
+static void connect_pair(void) {
+    struct sockaddr_in here = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t len = sizeof here;
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    bind(listener, (void *)&here, len);
+    listen(listener, 1);
+    getsockname(listener, (void *)&here, &len);
+    pair[1] = socket(AF_INET, SOCK_STREAM, 0);
+    connect(pair[1], (void *)&here, len);
+    pair[0] = accept(listener, 0, 0);
 }
 
 /* to the next of the processors that it may use */
@@ -69,13 +84,14 @@ int main(int argc, char **argv) {
     how = argv[1];
     times = atoi(argv[2]);
     ms = atoi(argv[argc - 1]);
-    socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
+    if (strcmp(how, "tcp")) socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
+    else connect_pair();
     pthread_create(&t, 0, waiter, 0);
     while (!strcmp(how, "moved") && waiting) {
         pause_ms(30);
         if (thread) move_on();
     }
-    for (int i = 0; i < times && (!strcmp(how, "condition") || !strcmp(how, "socket")); i++) {
+    for (int i = 0; i < times && (!strcmp(how, "condition") || sockets()); i++) {
         pause_ms(ms);
         pthread_mutex_lock(&lock);
         turn = i + 1;

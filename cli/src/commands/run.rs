@@ -73,6 +73,8 @@ async fn serve(config: Config) -> Done {
     let pg = pgwire::Server::bind(config.pg_listen, token).await.map_err(bind_failure)?;
     let folder = DataDir::open(&config.data_dir).map_err(anyhow::Error::from)?;
     let host = config.host_name();
+    #[cfg(feature = "otlp")]
+    let export_host = host.clone();
     let memory_bytes_max = config.rows_bytes_max();
     let store = Store::new(super::all_tables(), StoreConfig { memory_bytes_max, host: host.clone(), ..StoreConfig::default() });
     store.load(&folder).map_err(anyhow::Error::from)?;
@@ -83,6 +85,8 @@ async fn serve(config: Config) -> Done {
     let (stop, stopped) = watch::channel(false);
     let ready = server.ready();
     let http = tokio::spawn(server.serve(engine.clone(), stopped.clone()));
+    #[cfg(feature = "otlp")]
+    let exporting = tokio::spawn(crate::otlp::run(config.otlp_profiles, export_host, engine.clone(), stopped.clone()));
     let postgres = tokio::spawn(pg.serve(engine, stopped));
     ready.set();
     println!("earshot ready: {url}");
@@ -98,6 +102,8 @@ async fn serve(config: Config) -> Done {
         tracing::error!(%error, "the API ended with an error");
     }
     postgres.await.context("the PostgreSQL port did not stop")?;
+    #[cfg(feature = "otlp")]
+    exporting.await.context("the export of profiles did not stop")?;
     store.save(&folder).map_err(anyhow::Error::from)?;
     Ok(())
 }

@@ -178,7 +178,7 @@ impl Capture {
         let period = samples::period_ns(profile_hz);
         loader.override_global("SAMPLE_PERIOD_NS", &period, true);
         if profile_hz == 0 {
-            loader.map_max_entries("RING_SAMPLES", 4096);
+            loader.map_max_entries("RING_SAMPLES", 4096).map_max_entries("WAKERS", 1);
         } else {
             let cpus = aya::util::nr_cpus().map_err(|(what, e)| StartError::Unknown { what: format!("{what}: {e}") })?;
             loader.map_max_entries("SAMPLE_SCRATCH", 2 * cpus as u32);

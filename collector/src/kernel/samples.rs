@@ -19,8 +19,8 @@ pub const FIRST_FUNCTION: &str = "finish_task_switch";
 pub const AT_FIRST_FUNCTION: &str = "switched";
 
 /// Each program, by its position in `hook::NAMES`.
-pub const PROGRAMS: [(&str, usize); 3] =
-    [("sample_tick", hook::SAMPLE), ("switch", hook::SWITCH), ("switch_in", hook::SWITCH_IN)];
+pub const PROGRAMS: [(&str, usize); 4] =
+    [("sample_tick", hook::SAMPLE), ("switch", hook::SWITCH), ("switch_in", hook::SWITCH_IN), ("waking", hook::WAKING)];
 
 /// Time between two ticks; 0 when there are none.
 pub fn period_ns(hz: u32) -> u64 {
@@ -34,8 +34,8 @@ pub fn attach(ebpf: &mut Ebpf, btf: &Btf, hz: u32) -> Vec<ProbeState> {
         return PROGRAMS.into_iter().map(off).collect();
     }
     let ticks = attach_clock(ebpf, hz).map(|cpus| format!("stacks of what runs, {hz} times a second on each of {cpus} CPUs"));
-    // a wait that is seen to begin and never to end would only cost time
-    let tracepoint = attach_tracepoint(ebpf, btf, "switch_in", hook::NAMES[hook::SWITCH_IN]);
+    // a wait that is seen to begin and never to end would only cost time, and so would who ended one that nobody sees
+    let tracepoint = attach_tracepoint(ebpf, btf, "switch_in", hook::SWITCH_IN);
     let (hook, target, ends) = match tracepoint {
         Ok(()) => ("tp_btf", hook::NAMES[hook::SWITCH_IN], Ok(())),
         Err(reason) => match attach_function(ebpf, AT_FIRST_FUNCTION, FIRST_FUNCTION) {
@@ -43,10 +43,12 @@ pub fn attach(ebpf: &mut Ebpf, btf: &Btf, hz: u32) -> Vec<ProbeState> {
             Err(other) => ("tp_btf", hook::NAMES[hook::SWITCH_IN], Err(format!("{reason}; kprobe {FIRST_FUNCTION}: {other}"))),
         },
     };
-    let begins = match &ends {
-        Ok(()) => attach_tracepoint(ebpf, btf, "switch", hook::NAMES[hook::SWITCH]),
+    let mut with_ends = |program, hook| match &ends {
+        Ok(()) => attach_tracepoint(ebpf, btf, program, hook),
         Err(_) => Err(format!("of no use without {}", hook::NAMES[hook::SWITCH_IN])),
     };
+    let begins = with_ends("switch", hook::SWITCH);
+    let wakers = with_ends("waking", hook::WAKING);
     vec![
         state("perf_event", hook::NAMES[hook::SAMPLE], ticks),
         state(
@@ -55,6 +57,7 @@ pub fn attach(ebpf: &mut Ebpf, btf: &Btf, hz: u32) -> Vec<ProbeState> {
             begins.map(|()| "when threads stop to run, and when they run again".to_owned()),
         ),
         state(hook, target, ends.map(|()| "where threads waited".to_owned())),
+        state("tp_btf", hook::NAMES[hook::WAKING], wakers.map(|()| "who wakes threads that wait".to_owned())),
     ]
 }
 
@@ -80,10 +83,10 @@ fn attach_clock(ebpf: &mut Ebpf, hz: u32) -> Result<usize, String> {
     Ok(cpus.len())
 }
 
-fn attach_tracepoint(ebpf: &mut Ebpf, btf: &Btf, program: &str, target: &str) -> Result<(), String> {
+fn attach_tracepoint(ebpf: &mut Ebpf, btf: &Btf, program: &str, hook: usize) -> Result<(), String> {
     let program = ebpf.program_mut(program).ok_or("no such program in the object")?;
     let program: &mut BtfTracePoint = program.try_into().map_err(|e| chain(&e))?;
-    program.load(target, btf).map_err(|e| chain(&e))?;
+    program.load(hook::NAMES[hook], btf).map_err(|e| chain(&e))?;
     program.attach().map_err(|e| chain(&e))?;
     Ok(())
 }

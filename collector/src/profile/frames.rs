@@ -146,7 +146,7 @@ fn tidy_name(name: &mut String) {
 mod tests {
     use std::cell::Cell;
 
-    use ebpf_abi::{KERNEL_FRAMES_MAX, kind};
+    use ebpf_abi::{KERNEL_FRAMES_MAX, Waker, kind};
 
     use super::*;
 
@@ -200,6 +200,7 @@ mod tests {
             time_ns: 0,
             value_ns: 1,
             comm: [0; 16],
+            waker: Waker::default(),
             registers: [0; 21],
             kernel_frames: kernel.len() as u32,
             stack_bytes: 0,

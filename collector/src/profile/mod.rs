@@ -1,13 +1,15 @@
 //! The profiler: stacks that the kernel programs copied become rows of `stack_samples` and `stacks`.
 //!
 //! In: the ring buffer of samples. Out: rows, handed over each second. `frames` turns a sample into names, by what
-//! `host` knows; `named` remembers it; `written` numbers stacks; `rows` adds who it was. Does not decide what is sampled: the kernel does.
+//! `host` knows; `named` remembers it; `written` numbers stacks; `rows` adds who it was, and `wakers` by whom it was
+//! woken. Does not decide what is sampled: the kernel does.
 
 mod frames;
 mod host;
 mod named;
 mod python;
 mod rows;
+mod wakers;
 mod written;
 
 use std::sync::Arc;

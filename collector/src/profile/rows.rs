@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use ebpf_abi::{SampleHeader, sample};
+use ebpf_abi::{SampleHeader, Waker, sample};
 use hashbrown::HashMap;
 use schema::tables::{self, StackSample};
 use schema::{HostPrefix, ProcessPrefix};
 
 use super::frames::Stack;
+use super::wakers::{Woken, woken};
 use super::written::Written;
 use crate::batch::Writer;
 use crate::connect::Context;
@@ -17,6 +18,8 @@ use crate::discover::Process;
 const WAITING_MAX: usize = 65536;
 /// How long a sample waits for what is known of its process.
 const WAIT_NS: u64 = 200_000_000;
+/// Position of the system call's number in the registers.
+const CALL: usize = 15;
 
 struct Waiting {
     time_ns: u64,
@@ -26,6 +29,9 @@ struct Waiting {
     what: u8,
     value_ns: u64,
     comm: [u8; 16],
+    waker: Waker,
+    /// System call that it waited in.
+    call: i64,
     stack_id: i64,
 }
 
@@ -62,6 +68,8 @@ impl Rows {
             what: header.what,
             value_ns: header.value_ns,
             comm: header.comm,
+            waker: header.waker,
+            call: header.registers[CALL] as i64,
             stack_id,
         });
         true
@@ -87,15 +95,31 @@ impl Rows {
         let (ripe, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut self.waiting).into_iter().partition(|w| w.time_ns <= old);
         self.waiting = rest;
         for waiting in ripe {
-            let look_up = || context.processes.as_ref().and_then(|all| all.get(waiting.pid));
-            let process = processes.entry(waiting.pid).or_insert_with(look_up);
-            write(&waiting, process.as_deref(), context, writer);
+            let mut process = |pid: u32| {
+                let look_up = || context.processes.as_ref().and_then(|all| all.get(pid));
+                processes.entry(pid).or_insert_with(look_up).clone()
+            };
+            let woken = woken(&waiting.waker, waiting.call);
+            let waker = woken.as_ref().and_then(|woken| process(woken.thread.as_ref()?.pid));
+            write(&waiting, process(waiting.pid).as_deref(), (woken, waker.as_deref()), context, writer);
         }
     }
 }
 
-fn write(waiting: &Waiting, process: Option<&Process>, context: &Context, writer: &mut Writer) {
-    let thread_name = &waiting.comm[..waiting.comm.iter().position(|b| *b == 0).unwrap_or(waiting.comm.len())];
+/// Until the first zero.
+pub fn text(comm: &[u8; 16]) -> &[u8] {
+    &comm[..comm.iter().position(|b| *b == 0).unwrap_or(comm.len())]
+}
+
+fn write(
+    waiting: &Waiting,
+    process: Option<&Process>,
+    (woken, waker): (Option<Woken<'_>>, Option<&Process>),
+    context: &Context,
+    writer: &mut Writer,
+) {
+    let thread_name = text(&waiting.comm);
+    let by = woken.as_ref().and_then(|woken| woken.thread.as_ref());
     // the first thread has its process's name
     let own_name = (waiting.pid == waiting.tid).then_some(thread_name);
     let prefix = ProcessPrefix {
@@ -122,6 +146,11 @@ fn write(waiting: &Waiting, process: Option<&Process>, context: &Context, writer
         stack_id: Some(waiting.stack_id),
         value: Some(waiting.value_ns as i64),
         value_unit: Some(b"ns"),
+        waker_thread_id: by.map(|thread| thread.tid as i32),
+        waker_thread_name: by.map(|thread| thread.name),
+        waker_context: woken.as_ref().map(|woken| woken.context),
+        waker_pid: by.map(|thread| thread.pid as i32),
+        waker_process_id: waker.map(|process| process.id),
         ..Default::default()
     };
     writer.row(StackSample::TABLE, &[&prefix, &row]);

@@ -58,8 +58,9 @@ pub mod hook {
     pub const SAMPLE: usize = 7;
     pub const SWITCH: usize = 8;
     pub const SWITCH_IN: usize = 9;
+    pub const WAKING: usize = 10;
     /// The BTF tracepoints, and the clock of the samples, in the order of the positions.
-    pub const NAMES: [&str; 10] = [
+    pub const NAMES: [&str; 11] = [
         "sock_send_length",
         "sock_recv_length",
         "inet_sock_set_state",
@@ -70,7 +71,8 @@ pub mod hook {
         "cpu-clock",
         "sched_switch",
         "sched_exit_tp",
+        "sched_waking",
     ];
 }
 
-const _: () = assert!(size_of::<Counters>() == 17 * 16 + 10 * 8);
+const _: () = assert!(size_of::<Counters>() == 17 * 16 + 11 * 8);

@@ -42,3 +42,5 @@ pub const STACK_BYTES_MAX: usize = 64 << 10;
 pub const WAIT_NS_MIN: u64 = 1_000_000;
 /// Waits that are told on a CPU in a second; with more, one stands for more.
 pub const WAITS_A_SECOND_MAX: u64 = 100;
+/// Threads whose wakers are kept: a power of two.
+pub const WAKERS_MAX: u32 = 16384;

@@ -24,6 +24,7 @@ mod socket_io;
 mod socket_state;
 mod user_buffer;
 mod waits;
+mod wakers;
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo) -> ! {

@@ -9,7 +9,7 @@ use aya_ebpf::{
 };
 use ebpf_abi::{
     CALLS_MAX, CHUNK_BYTES, CLOSED_MAX, Counters, DataHeader, LISTENERS_MAX, ListenKey, MULTI_MESSAGE_THREADS_MAX,
-    POLICIES_MAX, PYTHONS_MAX, Peer, Policy, Python, SESSIONS_MAX, SITES_MAX, SessionKey, Site, SocketState,
+    POLICIES_MAX, PYTHONS_MAX, Peer, Policy, Python, SESSIONS_MAX, SITES_MAX, SessionKey, Site, SocketState, WAKERS_MAX,
 };
 
 use crate::calls::{Call, CallKey};
@@ -19,6 +19,7 @@ use crate::python::Walk;
 use crate::sample::SampleScratch;
 use crate::sessions::Session;
 use crate::waits::{Budget, Due, Wait};
+use crate::wakers::Woken;
 
 const RING_BYTES: u32 = 8 << 20;
 
@@ -141,6 +142,9 @@ pub static SAMPLE_SCRATCH: Array<SampleScratch> = Array::with_max_entries(2, 0);
 pub static WAITS: TaskStorage<Wait> = TaskStorage::new();
 #[map]
 pub static WAIT_BUDGET: PerCpuArray<Budget> = PerCpuArray::with_max_entries(1, 0);
+/// Who woke threads, by the lowest bits of their ids.
+#[map]
+pub static WAKERS: Array<Woken> = Array::with_max_entries(WAKERS_MAX, 0);
 /// The wait that is to be told as soon as its thread runs.
 #[map]
 pub static DUE: PerCpuArray<Due> = PerCpuArray::with_max_entries(1, 0);

@@ -14,7 +14,7 @@ use ebpf_abi::{KERNEL_FRAMES_MAX, STACK_BYTES_MAX, SampleHeader, hook, kind, sam
 
 use crate::kernel::{TASK_MM, TASK_START_BOOTTIME, bounded, read, user_registers};
 use crate::maps::{RING_SAMPLES, SAMPLE_SCRATCH, counters, hit};
-use crate::python;
+use crate::{python, wakers};
 
 /// Time between two ticks.
 #[unsafe(no_mangle)]
@@ -72,6 +72,7 @@ pub unsafe fn take(ctx: *mut core::ffi::c_void, place: u32, what: u8, value_ns: 
         (*header).value_ns = value_ns;
         (*header).stack_bytes = 0;
         helpers::bpf_get_current_comm((&raw mut (*header).comm).cast(), 16);
+        wakers::tell(&raw mut (*header).waker, id as u32, what);
         // of a tick in user mode there is no kernel stack
         let frames = &raw mut (*header).kernel;
         let n = helpers::bpf_get_stack(ctx, frames.cast(), (KERNEL_FRAMES_MAX * 8) as u32, 0);

@@ -73,7 +73,7 @@ pub fn switch(ctx: BtfTracePointContext) -> i32 {
 
 /// Idle and the kernel's threads have no memory of their own; earshot's threads wait for the others'.
 #[inline(always)]
-unsafe fn is_watched(task: *const u8) -> bool {
+pub unsafe fn is_watched(task: *const u8) -> bool {
     unsafe {
         *(task.add(TASK_MM.load() as usize) as *const u64) != 0
             && *(task.add(TASK_TGID.load() as usize) as *const u32) != OWN_PID.load()

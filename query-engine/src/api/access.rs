@@ -35,7 +35,8 @@ pub(super) async fn check(State(app): State<App>, request: Request, next: Next) 
 
 /// Whether a path tells anything about this host: all but the page.
 fn tells(path: &str) -> bool {
-    path.starts_with("/api/") || matches!(path, "/metrics" | "/readyz" | "/healthz")
+    let prefixes = ["/api/", "/pyroscope/", "/querier.v1.QuerierService/"];
+    prefixes.iter().any(|prefix| path.starts_with(prefix)) || matches!(path, "/metrics" | "/readyz" | "/healthz")
 }
 
 fn with_token(headers: &HeaderMap, token: &str) -> Result<(), Problem> {

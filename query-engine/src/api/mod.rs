@@ -12,6 +12,7 @@ mod negotiate;
 mod openapi;
 mod page;
 mod problem;
+mod pyroscope;
 mod sql;
 mod stream;
 
@@ -138,6 +139,11 @@ fn router(app: App) -> Router {
         .route("/api/v1/sql", post(sql::post).get(sql::get))
         .route("/api/v1/stream", get(stream::get))
         .route("/api/v1/flamegraph", get(flamegraph::get))
+        .route("/querier.v1.QuerierService/{call}", post(pyroscope::call))
+        .route("/pyroscope/render", get(pyroscope::render))
+        .route("/pyroscope/render-diff", get(pyroscope::diff))
+        .route("/pyroscope/labels", get(pyroscope::label_names))
+        .route("/pyroscope/label-values", get(pyroscope::label_values))
         .route("/api/v1/tables", get(catalogue::list))
         .route("/api/v1/tables/{name}", get(catalogue::one))
         .route("/api/openapi.json", get(openapi::get))

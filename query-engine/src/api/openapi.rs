@@ -30,6 +30,24 @@ fn document() -> Value {
             "/api/v1/sql": { "post": post_sql(), "get": get_sql() },
             "/api/v1/stream": { "get": stream() },
             "/api/v1/flamegraph": { "get": flamegraph() },
+            "/querier.v1.QuerierService/{call}": { "post": pyroscope_call() },
+            "/pyroscope/render": { "get": pyroscope_render("One flame graph", &["query", "from", "until"]) },
+            "/pyroscope/render-diff": { "get": pyroscope_render(
+                "Two flame graphs beside each other",
+                &["leftQuery", "leftFrom", "leftUntil", "rightQuery", "rightFrom", "rightUntil"],
+            )},
+            "/pyroscope/labels": { "get": {
+                "summary": "Names of labels, as Pyroscope tells them",
+                "responses": { "200": json_answer("Names", json!({ "type": "array", "items": { "type": "string" } })) },
+            }},
+            "/pyroscope/label-values": { "get": {
+                "summary": "Values of a label, as Pyroscope tells them",
+                "parameters": [query_parameter("label", "string", true, "a name that /pyroscope/labels tells")],
+                "responses": {
+                    "200": json_answer("Values", json!({ "type": "array", "items": { "type": "string" } })),
+                    "400": problem("No label"),
+                },
+            }},
             "/api/v1/tables": { "get": {
                 "summary": "All tables and views",
                 "responses": { "200": json_answer("Tables", json!({ "type": "array", "items": reference("Table") })) },
@@ -160,6 +178,60 @@ fn flamegraph() -> Value {
             "422": problem("Memory or row limit"),
             "429": problem("Too many queries at once"),
             "504": problem("Timeout"),
+        },
+    })
+}
+
+/// What Grafana's Pyroscope data source asks.
+fn pyroscope_call() -> Value {
+    let calls = [
+        "ProfileTypes",
+        "LabelNames",
+        "LabelValues",
+        "Series",
+        "SelectMergeStacktraces",
+        "SelectMergeProfile",
+        "SelectSeries",
+        "Diff",
+        "GetProfileStats",
+    ];
+    json!({
+        "summary": "Pyroscope's query calls over the profiler's samples, by Connect's unary protocol",
+        "description": "In JSON or protocol buffers, as the request is. A profile type is a kind of stack_samples \
+            (on_cpu: process_cpu:cpu:nanoseconds:cpu:nanoseconds), a label a column; service_name is the service, else the process. \
+            SelectMergeProfile answers in protocol buffers only. An error is Connect's: code and message.",
+        "parameters": [{ "name": "call", "in": "path", "required": true, "schema": { "type": "string", "enum": calls } }],
+        "requestBody": { "required": true, "content": {
+            "application/json": { "schema": { "type": "object" } },
+            "application/proto": { "schema": { "type": "string", "contentEncoding": "binary" } },
+        }},
+        "responses": {
+            "200": json_answer("The message", json!({ "type": "object" })),
+            "400": { "description": "Wrong message or selector" },
+            "404": { "description": "A call, or a field of it, that is not answered here" },
+            "415": { "description": "Neither JSON nor protocol buffers" },
+        },
+    })
+}
+
+fn pyroscope_render(about: &str, names: &[&str]) -> Value {
+    let parameter = |name: &&str| {
+        let query = name.to_ascii_lowercase().ends_with("query");
+        let about = if query {
+            "a profile type and a selector: process_cpu:cpu:nanoseconds:cpu:nanoseconds{service_name=\"nginx\"}"
+        } else {
+            "seconds, milliseconds or nanoseconds since 1970, RFC 3339, now, or now-1h"
+        };
+        query_parameter(name, "string", query, about)
+    };
+    let mut parameters: Vec<Value> = names.iter().map(parameter).collect();
+    parameters.push(query_parameter("max-nodes", "integer", false, "the largest so many frames; 16,384 unless given"));
+    json!({
+        "summary": format!("{about}, as Pyroscope's viewers draw it"),
+        "parameters": parameters,
+        "responses": {
+            "200": json_answer("Names and levels of bars", json!({ "type": "object" })),
+            "400": problem("Wrong query, selector or time"),
         },
     })
 }

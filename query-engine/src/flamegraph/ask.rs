@@ -138,7 +138,7 @@ fn bounds(question: &Question) -> String {
     }
 }
 
-fn within(window: Window) -> String {
+pub(crate) fn within(window: Window) -> String {
     format!("time >= {} AND time < {}", instant(window.from), instant(window.until))
 }
 
@@ -150,7 +150,7 @@ fn instant(ns: i64) -> String {
     format!("arrow_cast({ns}, 'Timestamp(Nanosecond, Some(\"UTC\"))')")
 }
 
-fn literal(text: &str) -> String {
+pub(crate) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 

@@ -5,14 +5,22 @@
 //! formats. Takes no samples, names no functions, knows no HTTP.
 
 mod ask;
+mod flamebearer;
 mod folded;
 mod json;
+#[cfg(any(test, feature = "otlp"))]
+mod otlp;
 mod parameters;
 mod pprof;
 mod speedscope;
 mod svg;
 mod tree;
 
+pub(crate) use ask::{literal, within};
+pub(crate) use flamebearer::Flamebearer;
+#[cfg(any(test, feature = "otlp"))]
+pub use otlp::otlp;
+pub(crate) use parameters::time;
 pub use parameters::{Format, Parameters, Question, Root, Window, WrongParameter};
 
 use crate::sql::{SqlEngine, SqlError};
@@ -44,21 +52,50 @@ struct Graph {
     title: String,
 }
 
+impl Graph {
+    fn of(gathered: ask::Gathered, question: &Question, diff: bool) -> Self {
+        let mut tree = gathered.tree;
+        if question.normalize {
+            tree.scale_first();
+        }
+        Self {
+            tree: tree.largest(question.frames_max),
+            kind: question.kind.clone(),
+            unit: gathered.unit,
+            window: question.window,
+            diff,
+            title: question.title(),
+        }
+    }
+}
+
+/// What a question asks for as levels of bars.
+pub(crate) async fn flamebearer(engine: &SqlEngine, question: &Question) -> Result<Flamebearer, SqlError> {
+    let gathered = ask::samples(engine, question).await?;
+    Ok(flamebearer::write(&Graph::of(gathered, question, question.diff.is_some())))
+}
+
+/// The same as an uncompressed profile for `pprof`.
+pub(crate) async fn profile(engine: &SqlEngine, question: &Question) -> Result<Vec<u8>, SqlError> {
+    let gathered = ask::samples(engine, question).await?;
+    Ok(pprof::profile(&Graph::of(gathered, question, question.diff.is_some())))
+}
+
+/// Two questions beside each other, the first as the baseline.
+pub(crate) async fn compared(engine: &SqlEngine, before: &Question, after: &Question) -> Result<Flamebearer, SqlError> {
+    let (first, mut both) = (ask::samples(engine, before).await?, ask::samples(engine, after).await?);
+    for (node, values) in first.tree.ends() {
+        let path = first.tree.path(node);
+        let frames = path.iter().map(|name| first.tree.names[*name as usize].as_ref());
+        both.tree.add(frames, tree::Values { before: values.after, after: 0 });
+    }
+    Ok(flamebearer::write(&Graph::of(both, after, true)))
+}
+
 /// The flame graph that a question asks for.
 pub async fn answer(engine: &SqlEngine, question: &Question) -> Result<Answer, SqlError> {
     let gathered = ask::samples(engine, question).await?;
-    let mut tree = gathered.tree;
-    if question.normalize {
-        tree.scale_first();
-    }
-    let graph = Graph {
-        tree: tree.largest(question.frames_max),
-        kind: question.kind.clone(),
-        unit: gathered.unit,
-        window: question.window,
-        diff: question.diff.is_some(),
-        title: question.title(),
-    };
+    let graph = Graph::of(gathered, question, question.diff.is_some());
     let bytes = match question.format {
         Format::Folded => folded::write(&graph),
         Format::Pprof => pprof::write(&graph),

@@ -115,7 +115,7 @@ fn window(from: (&str, Option<&str>), until: (&str, Option<&str>), now_ns: i64) 
 }
 
 /// RFC 3339, `now`, or `-5m`: so long ago.
-fn time(name: &str, text: &str, now_ns: i64) -> Result<i64, WrongParameter> {
+pub(crate) fn time(name: &str, text: &str, now_ns: i64) -> Result<i64, WrongParameter> {
     let read = match text.strip_prefix('-') {
         Some(ago) => duration(ago).map(|ns| now_ns.saturating_sub(ns)),
         None if text == "now" => Some(now_ns),

@@ -9,42 +9,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::Graph;
-
-/// Wire types of protocol buffers.
-const VARINT: u64 = 0;
-const BYTES: u64 = 2;
-
-#[derive(Default)]
-struct Message(Vec<u8>);
-
-impl Message {
-    fn raw(&mut self, mut value: u64) {
-        while value >= 0x80 {
-            self.0.push(value as u8 | 0x80);
-            value >>= 7;
-        }
-        self.0.push(value as u8);
-    }
-
-    fn number(&mut self, field: u64, value: u64) -> &mut Self {
-        self.raw(field << 3 | VARINT);
-        self.raw(value);
-        self
-    }
-
-    fn bytes(&mut self, field: u64, bytes: &[u8]) -> &mut Self {
-        self.raw(field << 3 | BYTES);
-        self.raw(bytes.len() as u64);
-        self.0.extend(bytes);
-        self
-    }
-
-    fn numbers(&mut self, field: u64, values: impl Iterator<Item = u64>) -> &mut Self {
-        let mut packed = Message::default();
-        values.for_each(|value| packed.raw(value));
-        self.bytes(field, &packed.0)
-    }
-}
+use crate::protobuf::Message;
 
 /// Places of the texts that are not names of functions.
 #[derive(Default)]
@@ -58,6 +23,11 @@ impl<'a> Texts<'a> {
 }
 
 pub(super) fn write(graph: &Graph) -> Vec<u8> {
+    compressed(&profile(graph))
+}
+
+/// The same uncompressed.
+pub(super) fn profile(graph: &Graph) -> Vec<u8> {
     let mut texts = Texts::default();
     // the first text is always empty
     texts.place("");
@@ -97,7 +67,7 @@ pub(super) fn write(graph: &Graph) -> Vec<u8> {
     }
     let length = graph.window.until.saturating_sub(graph.window.from);
     profile.number(9, graph.window.from as u64).number(10, length as u64).bytes(11, &value_type.0).number(13, comment);
-    compressed(&profile.0)
+    profile.0
 }
 
 fn compressed(bytes: &[u8]) -> Vec<u8> {

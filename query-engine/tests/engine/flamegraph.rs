@@ -50,7 +50,7 @@ const SAMPLES: [Sample; 10] = [
     sample(13, 1, 11, "on_cpu", 3, 1),
 ];
 
-fn engine() -> SqlEngine {
+pub fn engine() -> SqlEngine {
     let store = Store::new(
         [Echo::TABLE, StackSample::TABLE, Stack::TABLE],
         StoreConfig { clock: || START_NS + 10 * SECOND_NS, ..StoreConfig::default() },

@@ -4,4 +4,5 @@ mod api;
 mod fixture;
 mod flamegraph;
 mod functions;
+mod pyroscope;
 mod sql;

@@ -1,7 +1,8 @@
-//! Threads that wait for a known time, on one processor and moved between them.
+//! Threads that wait for a known time, on one processor and moved between them, and are woken by a known thread.
 
 use std::process::Command;
 
+use serde_json::json;
 use tests::Earshot;
 
 use crate::programs::{Workshop, run_together};
@@ -9,6 +10,8 @@ use crate::stacks::{amounts_to, earshot, settle, shown, taken};
 
 const TIMES: i64 = 20;
 const MS: i64 = 150;
+/// Of a thread that is moved, a wait has parts.
+const LONG_NS: i64 = 100_000_000;
 /// Of a thread's own measure: the issue's bound.
 const OFF_MAX: f64 = 0.03;
 /// Where many threads of a host wait, some waits stand for others: chance may be off by so many standard deviations more.
@@ -18,8 +21,14 @@ const SIGMAS: f64 = 4.0;
 fn waits_are_as_long_as_the_threads_say() -> anyhow::Result<()> {
     let shop = Workshop::new()?;
     let program = shop.build(&["gcc", "-O2", "-pthread"], "wait.c", "wait")?;
-    let cases = [("nap", "nap"), ("condition", "condition"), ("socket", "socket_read"), ("moved", "nap")];
-    let mut commands = cases.map(|(how, _)| {
+    let cases = [
+        ("nap", "nap", "interrupt"),
+        ("condition", "condition", "thread"),
+        ("socket", "socket_read", "thread"),
+        ("tcp", "socket_read", "packet"),
+        ("moved", "nap", "interrupt"),
+    ];
+    let mut commands = cases.map(|(how, ..)| {
         let mut command = Command::new(&program);
         command.args([how, &TIMES.to_string(), &MS.to_string()]);
         command
@@ -27,7 +36,7 @@ fn waits_are_as_long_as_the_threads_say() -> anyhow::Result<()> {
     let earshot = earshot()?;
     let ran = run_together(&mut commands)?;
     settle(&earshot)?;
-    for ((how, function), ran) in cases.iter().zip(&ran) {
+    for ((how, function, context), ran) in cases.iter().zip(&ran) {
         let waited = ran.number("waited")?;
         let thread = ran.number("thread")?;
         let stacks = taken(&earshot, &format!("s.thread_id = {thread}"), "off_cpu")?;
@@ -36,7 +45,20 @@ fn waits_are_as_long_as_the_threads_say() -> anyhow::Result<()> {
         amounts_to(&within, waited, off).map_err(|e| e.context(format!("{how}; others: {}", shown(&others))))?;
         let rootless = within.iter().find(|s| s.find(&["waiter", *function]).is_none());
         anyhow::ensure!(rootless.is_none(), "{how}: not called by the thread's function: {rootless:?}");
+        let first = (*context != "interrupt").then_some(ran.pid()?);
+        wakers(&earshot, thread, context, first).map_err(|e| e.context(*how))?;
     }
+    Ok(())
+}
+
+/// The long waits were ended in this way, by this thread.
+fn wakers(earshot: &Earshot, thread: i64, context: &str, by: Option<i64>) -> anyhow::Result<()> {
+    let waits = earshot.rows(&format!(
+        "SELECT DISTINCT waker_context AS context, waker_pid AS pid, waker_thread_id AS thread, waker_thread_name AS name
+         FROM stack_samples WHERE kind = 'off_cpu' AND state = 'blocked' AND thread_id = {thread} AND value > {LONG_NS}"
+    ))?;
+    let wanted = json!({ "context": context, "pid": by, "thread": by, "name": by.map(|_| "wait") });
+    anyhow::ensure!(waits == [wanted.clone()], "woken by {waits:?}, not by {wanted}");
     Ok(())
 }
 

@@ -18,9 +18,16 @@ crate::table! {
         value: Int64,
         /// 'ns' or 'bytes'.
         value_unit: Name,
-        /// Off-CPU: thread that woke it; null when it was not seen.
+        /// Of a 'blocked' one: thread that woke it; null when no thread did, or when it was not seen.
         waker_thread_id: Int32,
-        /// Off-CPU: name of the thread that woke it; null when it was not seen.
+        /// Name of the thread that woke it.
         waker_thread_name: Name,
+        /// What woke it: 'thread', 'packet' (that thread sent something that was delivered on this host; an interrupt at that moment
+        /// cannot be told from it), or 'interrupt' (a timer or a device, and no thread); null when it was not seen.
+        waker_context: Name,
+        /// Process number of the thread that woke it.
+        waker_pid: Int32,
+        /// That process, in the table `processes`; null for the kernel's own threads.
+        waker_process_id: Int64,
     }
 }
