@@ -87,7 +87,7 @@ fn what_waits_needs_no_further_word_of_its_session() {
     host.say(SERVER, SESSION + 1, Direction::Received, 0, rest);
     host.say(SERVER, SESSION + 1, Direction::Sent, 0, RESPONSE);
     let kept = host.end(&[SERVER]);
-    assert_eq!(kept.known_names("http_events", "req_path"), ["/inside"]);
+    assert_eq!(kept.known_names("http_events", "req_method"), ["GET"]);
     assert!(kept.known_names("lost_events", "reason").is_empty());
 }
 
