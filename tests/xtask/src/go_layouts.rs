@@ -45,7 +45,8 @@ fn table(place: &Place) -> anyhow::Result<String> {
 fn said(place: &Place, folder: &Path, release: &str) -> anyhow::Result<String> {
     eprintln!("go{release}");
     let mut go = program(place, "go");
-    go.current_dir(folder).env("GOTOOLCHAIN", format!("go{release}")).env("GOFLAGS", "").env("CGO_ENABLED", "0");
+    // the user's own flags may be unknown to an old version
+    go.current_dir(folder).env("GOTOOLCHAIN", format!("go{release}")).env("GOFLAGS", "-mod=mod").env("CGO_ENABLED", "0");
     output(go.args(["run", "main.go"])).map(|text| text.trim().to_owned())
 }
 
