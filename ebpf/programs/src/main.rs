@@ -9,6 +9,7 @@
 
 mod copy;
 mod evidence;
+mod faults;
 mod kernel;
 mod listeners;
 mod maps;
