@@ -75,6 +75,9 @@ pub struct RunArgs {
     /// How often a second stacks are taken on each CPU, up to 997; 0 takes none [default: 19]
     #[arg(long, value_parser = clap::value_parser!(u32).range(..=997))]
     pub profile_hz: Option<u32>,
+    /// Take stacks of page faults, too: where memory is touched for the first time
+    #[arg(long)]
+    pub profile_faults: bool,
     /// OpenTelemetry collector that profiles are sent to by HTTP, such as http://127.0.0.1:4318
     #[cfg(feature = "otlp")]
     #[arg(long, value_name = "URL")]

@@ -37,6 +37,8 @@ pub struct Config {
     pub redact_statements: bool,
     /// How often a second stacks are taken on each CPU, up to 997; 0 takes none, nor of threads that wait.
     pub profile_hz: u32,
+    /// Take stacks of page faults, too: one in 251.
+    pub profile_faults: bool,
     /// OpenTelemetry collector that profiles are sent to by HTTP; none when empty.
     #[cfg(feature = "otlp")]
     pub otlp_profiles: String,
@@ -57,6 +59,7 @@ impl Default for Config {
             argument_bytes_max: parsing.argument_bytes_max,
             redact_statements: false,
             profile_hz: 19,
+            profile_faults: false,
             #[cfg(feature = "otlp")]
             otlp_profiles: String::new(),
         }
@@ -109,6 +112,7 @@ impl Config {
         set(&mut self.otlp_profiles, args.otlp_profiles.clone());
         *no_probes |= args.no_probes;
         *redact_statements |= args.redact_statements;
+        self.profile_faults |= args.profile_faults;
         if args.token_file.is_some() {
             token_file.clone_from(&args.token_file);
         }

@@ -107,7 +107,7 @@ fn ports() -> Vec<Finding> {
 
 /// Loads and attaches everything, as a run would, and lets go again.
 fn capture(works: &mut bool) -> Vec<Finding> {
-    match Capture::start(Config::default().profile_hz) {
+    match Capture::start(Config::default().profile_hz, true) {
         Ok(capture) => capture
             .probes()
             .into_iter()

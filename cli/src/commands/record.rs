@@ -45,6 +45,7 @@ async fn write(file: PathBuf, seconds: Option<u64>) -> Done {
         // no row is kept
         redact: false,
         profile_hz: 0,
+        profile_faults: false,
         sink: Arc::new(Nowhere),
         recorder: Some(Box::new(writer)),
     };

@@ -115,6 +115,7 @@ fn start_capture(config: &Config, host: String, store: Arc<Store>) -> Result<Liv
         parsing: config.parsing(),
         redact: config.redact_statements,
         profile_hz: config.profile_hz,
+        profile_faults: config.profile_faults,
         sink: Arc::new(StoreSink(store)),
         recorder: None,
     })

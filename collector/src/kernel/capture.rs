@@ -150,8 +150,8 @@ struct PodListenKey(ListenKey);
 unsafe impl Pod for PodListenKey {}
 
 impl Capture {
-    /// `profile_hz` is how often a second stacks are taken on each CPU; 0 is never.
-    pub fn start(profile_hz: u32) -> Result<Self, StartError> {
+    /// `profile_hz` is how often a second stacks are taken on each CPU; 0 is never, also not of page faults.
+    pub fn start(profile_hz: u32, profile_faults: bool) -> Result<Self, StartError> {
         let missing = privileges::missing_privileges();
         if !missing.is_empty() {
             return Err(StartError::NotPermitted { missing: missing.join(", ") });
@@ -203,7 +203,7 @@ impl Capture {
                 run_time_ns: None,
             });
         }
-        capture.probes.extend(samples::attach(&mut capture.ebpf, &btf, profile_hz));
+        capture.probes.extend(samples::attach(&mut capture.ebpf, &btf, profile_hz, profile_faults));
         Ok(capture)
     }
 

@@ -1,11 +1,11 @@
-//! The profiler's hooks: the clock of each CPU, and the scheduler's tracepoints.
+//! The profiler's hooks: the clock and the page faults of each CPU, and the scheduler's tracepoints.
 //!
 //! In: how often. Out: what `probe_status` says of each hook. The records come by the ring buffer of samples.
 
 use aya::programs::perf_event::{PerfEventConfig, PerfEventScope, SamplePolicy, SoftwareEvent};
 use aya::programs::{BtfTracePoint, KProbe, PerfEvent};
 use aya::{Btf, Ebpf};
-use ebpf_abi::hook;
+use ebpf_abi::{FAULTS_PERIOD, hook};
 
 use super::capture::{ProbeState, chain};
 
@@ -19,21 +19,33 @@ pub const FIRST_FUNCTION: &str = "finish_task_switch";
 pub const AT_FIRST_FUNCTION: &str = "switched";
 
 /// Each program, by its position in `hook::NAMES`.
-pub const PROGRAMS: [(&str, usize); 4] =
-    [("sample_tick", hook::SAMPLE), ("switch", hook::SWITCH), ("switch_in", hook::SWITCH_IN), ("waking", hook::WAKING)];
+pub const PROGRAMS: [(&str, usize); 5] = [
+    ("sample_tick", hook::SAMPLE),
+    ("switch", hook::SWITCH),
+    ("switch_in", hook::SWITCH_IN),
+    ("waking", hook::WAKING),
+    ("fault", hook::FAULT),
+];
 
 /// Time between two ticks; 0 when there are none.
 pub fn period_ns(hz: u32) -> u64 {
     if hz == 0 { 0 } else { (SECOND_NS + u64::from(hz) / 2) / u64::from(hz) }
 }
 
-/// Attaches what `hz` asks for.
-pub fn attach(ebpf: &mut Ebpf, btf: &Btf, hz: u32) -> Vec<ProbeState> {
+/// Attaches what `hz` and `faults` ask for.
+pub fn attach(ebpf: &mut Ebpf, btf: &Btf, hz: u32, faults: bool) -> Vec<ProbeState> {
     if hz == 0 {
         let off = |(_, at)| state("off", hook::NAMES[at], Err("the profiler is switched off (--profile-hz 0)".to_owned()));
         return PROGRAMS.into_iter().map(off).collect();
     }
-    let ticks = attach_clock(ebpf, hz).map(|cpus| format!("stacks of what runs, {hz} times a second on each of {cpus} CPUs"));
+    let ticks = attach_event(ebpf, "sample_tick", SoftwareEvent::CpuClock, period_ns(hz))
+        .map(|cpus| format!("stacks of what runs, {hz} times a second on each of {cpus} CPUs"));
+    // the kernel counts every fault for it, which a program that does little else feels
+    let faults = if faults {
+        attach_event(ebpf, "fault", SoftwareEvent::PageFaults, FAULTS_PERIOD)
+    } else {
+        Err("switched on by --profile-faults".to_owned())
+    };
     // a wait that is seen to begin and never to end would only cost time, and so would who ended one that nobody sees
     let tracepoint = attach_tracepoint(ebpf, btf, "switch_in", hook::SWITCH_IN);
     let (hook, target, ends) = match tracepoint {
@@ -58,6 +70,7 @@ pub fn attach(ebpf: &mut Ebpf, btf: &Btf, hz: u32) -> Vec<ProbeState> {
         ),
         state(hook, target, ends.map(|()| "where threads waited".to_owned())),
         state("tp_btf", hook::NAMES[hook::WAKING], wakers.map(|()| "who wakes threads that wait".to_owned())),
+        state("perf_event", hook::NAMES[hook::FAULT], faults.map(|_| format!("stacks of one page fault in {FAULTS_PERIOD}"))),
     ]
 }
 
@@ -70,15 +83,15 @@ fn state(hook: &'static str, target: &str, attached: Result<String, String>) -> 
 }
 
 /// A period and not a frequency: with a frequency the kernel delivers more than it is asked for.
-fn attach_clock(ebpf: &mut Ebpf, hz: u32) -> Result<usize, String> {
-    let program = ebpf.program_mut("sample_tick").ok_or("no such program in the object")?;
+fn attach_event(ebpf: &mut Ebpf, program: &str, event: SoftwareEvent, period: u64) -> Result<usize, String> {
+    let program = ebpf.program_mut(program).ok_or("no such program in the object")?;
     let program: &mut PerfEvent = program.try_into().map_err(|e| chain(&e))?;
     program.load().map_err(|e| chain(&e))?;
     let cpus = aya::util::online_cpus().map_err(|(what, e)| format!("{what}: {e}"))?;
     for cpu in &cpus {
         let scope = PerfEventScope::AllProcessesOneCpu { cpu: *cpu };
-        let clock = PerfEventConfig::Software(SoftwareEvent::CpuClock);
-        program.attach(clock, scope, SamplePolicy::Period(period_ns(hz)), false).map_err(|e| chain(&e))?;
+        let event = PerfEventConfig::Software(event);
+        program.attach(event, scope, SamplePolicy::Period(period), false).map_err(|e| chain(&e))?;
     }
     Ok(cpus.len())
 }

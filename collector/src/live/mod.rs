@@ -28,6 +28,8 @@ pub struct Settings {
     pub redact: bool,
     /// How often a second stacks are taken on each CPU; 0 is never.
     pub profile_hz: u32,
+    /// Also stacks of page faults.
+    pub profile_faults: bool,
     pub sink: Arc<dyn Sink>,
     /// Takes every raw record, before anything is made of it.
     pub recorder: Option<Box<dyn Recorder>>,
@@ -43,7 +45,7 @@ pub struct Live {
 impl Live {
     /// Attaches the probes and starts. When it returns, every probe is attached.
     pub fn start(settings: Settings) -> Result<Self, StartError> {
-        let mut capture = Capture::start(settings.profile_hz)?;
+        let mut capture = Capture::start(settings.profile_hz, settings.profile_faults)?;
         let clock = Clock::of_this_host();
         let processes = Arc::new(Processes::of_this_host(clock, boottime_minus_monotonic_ns()));
         let rings = capture.take_rings();

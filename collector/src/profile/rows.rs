@@ -135,6 +135,7 @@ fn write(
     let (kind, state): (&[u8], Option<&[u8]>) = match waiting.what {
         sample::BLOCKED => (b"off_cpu", Some(b"blocked")),
         sample::PREEMPTED => (b"off_cpu", Some(b"preempted")),
+        sample::PAGE_FAULT => (b"page_fault", None),
         _ => (b"on_cpu", None),
     };
     let row = StackSample {
@@ -145,7 +146,7 @@ fn write(
         cpu: Some(waiting.cpu as i32),
         stack_id: Some(waiting.stack_id),
         value: Some(waiting.value_ns as i64),
-        value_unit: Some(b"ns"),
+        value_unit: Some(if waiting.what == sample::PAGE_FAULT { b"bytes" } else { b"ns" }),
         waker_thread_id: by.map(|thread| thread.tid as i32),
         waker_thread_name: by.map(|thread| thread.name),
         waker_context: woken.as_ref().map(|woken| woken.context),

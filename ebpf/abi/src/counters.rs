@@ -59,8 +59,9 @@ pub mod hook {
     pub const SWITCH: usize = 8;
     pub const SWITCH_IN: usize = 9;
     pub const WAKING: usize = 10;
-    /// The BTF tracepoints, and the clock of the samples, in the order of the positions.
-    pub const NAMES: [&str; 11] = [
+    pub const FAULT: usize = 11;
+    /// The BTF tracepoints, and the clock and the counter of the samples, in the order of the positions.
+    pub const NAMES: [&str; 12] = [
         "sock_send_length",
         "sock_recv_length",
         "inet_sock_set_state",
@@ -72,7 +73,8 @@ pub mod hook {
         "sched_switch",
         "sched_exit_tp",
         "sched_waking",
+        "page-faults",
     ];
 }
 
-const _: () = assert!(size_of::<Counters>() == 17 * 16 + 11 * 8);
+const _: () = assert!(size_of::<Counters>() == 17 * 16 + 12 * 8);

@@ -42,5 +42,12 @@ pub const STACK_BYTES_MAX: usize = 64 << 10;
 pub const WAIT_NS_MIN: u64 = 1_000_000;
 /// Waits that are told on a CPU in a second; with more, one stands for more.
 pub const WAITS_A_SECOND_MAX: u64 = 100;
+/// Bytes of a page; one fault may bring in more of them.
+pub const PAGE_BYTES: u64 = 4096;
+/// One page fault in so many is told: a MiB of pages. A prime, so that a program that touches memory in a pattern is not always seen
+/// at the same place of it.
+pub const FAULTS_PERIOD: u64 = 251;
+/// Page faults that are told on a CPU in a second; with more, one stands for more.
+pub const FAULTS_A_SECOND_MAX: u64 = 20;
 /// Threads whose wakers are kept: a power of two.
 pub const WAKERS_MAX: u32 = 16384;

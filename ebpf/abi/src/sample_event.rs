@@ -9,6 +9,8 @@ pub mod sample {
     pub const BLOCKED: u8 = 1;
     /// The thread could have run and another ran instead, until now.
     pub const PREEMPTED: u8 = 2;
+    /// The thread touched memory that had to be found first.
+    pub const PAGE_FAULT: u8 = 3;
 }
 
 pub mod waker {
@@ -50,7 +52,7 @@ pub struct SampleHeader {
     pub tid: u32,
     /// Nanoseconds on the monotonic clock.
     pub time_ns: u64,
-    /// How much time the sample stands for.
+    /// How much time the sample stands for; of a page fault, how many bytes of memory.
     pub value_ns: u64,
     /// Name of the thread.
     pub comm: [u8; 16],

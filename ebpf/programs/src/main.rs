@@ -10,6 +10,7 @@
 mod calls;
 mod copy;
 mod evidence;
+mod faults;
 mod kernel;
 mod listeners;
 mod maps;

@@ -15,6 +15,7 @@ use ebpf_abi::{
 use crate::calls::{Call, CallKey};
 use crate::copy::Transfer;
 use crate::evidence::ThreadState;
+use crate::faults::FaultBudget;
 use crate::python::Walk;
 use crate::sample::SampleScratch;
 use crate::sessions::Session;
@@ -145,6 +146,8 @@ pub static WAIT_BUDGET: PerCpuArray<Budget> = PerCpuArray::with_max_entries(1, 0
 /// Who woke threads, by the lowest bits of their ids.
 #[map]
 pub static WAKERS: Array<Woken> = Array::with_max_entries(WAKERS_MAX, 0);
+#[map]
+pub static FAULT_BUDGET: PerCpuArray<FaultBudget> = PerCpuArray::with_max_entries(1, 0);
 /// The wait that is to be told as soon as its thread runs.
 #[map]
 pub static DUE: PerCpuArray<Due> = PerCpuArray::with_max_entries(1, 0);

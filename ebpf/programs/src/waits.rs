@@ -1,8 +1,9 @@
 //! BTF tracepoints of the scheduler: how long a thread did not run, and its stack, taken as soon as it runs again: it has not
 //! left the place where it began to wait.
 //!
-//! A wait is told with the probability of its length over a least length, and then stands for that length; a longer one is
-//! always told as it is. So the sum is right whatever the least length, which grows when too many are told.
+//! Of a thread's waits that are shorter than a least length, each time that they have become that long together the last is told,
+//! and stands for that length; a longer one is always told as it is. So a thread's sum is right to within the least length, which
+//! grows when too many are told; what it begins with is random, so that the sum over many threads that end soon is right, too.
 
 use aya_ebpf::{
     EbpfContext,
@@ -27,6 +28,8 @@ pub struct Wait {
     pub since_ns: u64,
     /// A value of [`sample`].
     pub what: u64,
+    /// How long the thread waited that no wait stands for yet; 0 before its first.
+    pub owed_ns: u64,
 }
 
 /// What may be told on a CPU.
@@ -36,7 +39,7 @@ pub struct Budget {
     /// Since when `told` counts.
     pub since_ns: u64,
     pub told: u64,
-    /// Waits shorter than this are told by chance; 0 is [`WAIT_NS_MIN`].
+    /// Waits shorter than this are told together; 0 is [`WAIT_NS_MIN`].
     pub least_ns: u64,
 }
 
@@ -109,7 +112,7 @@ unsafe fn runs_again(task: *const u8, now: u64) {
         }
         let waited = now.wrapping_sub((*wait).since_ns);
         (*wait).since_ns = 0;
-        let value_ns = told_as(waited, now);
+        let value_ns = told_as(&raw mut (*wait).owed_ns, waited, now);
         if value_ns != 0
             && let Some(due) = DUE.get_ptr_mut(0)
         {
@@ -151,7 +154,7 @@ unsafe fn tell_due(ctx: *mut core::ffi::c_void) {
 
 /// The time that this wait stands for, 0 when it is not told.
 #[inline(always)]
-unsafe fn told_as(waited: u64, now: u64) -> u64 {
+unsafe fn told_as(owed_ns: *mut u64, waited: u64, now: u64) -> u64 {
     unsafe {
         let Some(budget) = WAIT_BUDGET.get_ptr_mut(0) else { return 0 };
         let mut least = (*budget).least_ns;
@@ -172,9 +175,16 @@ unsafe fn told_as(waited: u64, now: u64) -> u64 {
             (*budget).told = 0;
         }
         (*budget).least_ns = least;
-        let random = helpers::bpf_get_prandom_u32() as u64;
-        if waited < least && (random * least) >> 32 >= waited {
-            return 0;
+        if waited < least {
+            if *owed_ns == 0 {
+                *owed_ns = 1 + ((helpers::bpf_get_prandom_u32() as u64 * least) >> 32);
+            }
+            *owed_ns += waited;
+            if *owed_ns < least {
+                return 0;
+            }
+            // what is owed from before the least length changed may be more than what one wait can stand for
+            *owed_ns = if *owed_ns - least < least { *owed_ns - least } else { least };
         }
         (*budget).told += 1;
         if waited < least { least } else { waited }

@@ -2,6 +2,7 @@
 //! the number of samples allows.
 
 mod compiled;
+mod faults;
 mod programs;
 mod runtimes;
 mod shapes;

@@ -10,8 +10,6 @@ use crate::stacks::{amounts_to, earshot, settle, shown, taken};
 
 const TIMES: i64 = 20;
 const MS: i64 = 150;
-/// Of a thread that is moved, a wait has parts.
-const LONG_NS: i64 = 100_000_000;
 /// Of a thread's own measure: the issue's bound.
 const OFF_MAX: f64 = 0.03;
 /// Where many threads of a host wait, some waits stand for others: chance may be off by so many standard deviations more.
@@ -46,16 +44,17 @@ fn waits_are_as_long_as_the_threads_say() -> anyhow::Result<()> {
         let rootless = within.iter().find(|s| s.find(&["waiter", *function]).is_none());
         anyhow::ensure!(rootless.is_none(), "{how}: not called by the thread's function: {rootless:?}");
         let first = (*context != "interrupt").then_some(ran.pid()?);
-        wakers(&earshot, thread, context, first).map_err(|e| e.context(*how))?;
+        wakers(&earshot, (thread, function), context, first).map_err(|e| e.context(*how))?;
     }
     Ok(())
 }
 
-/// The long waits were ended in this way, by this thread.
-fn wakers(earshot: &Earshot, thread: i64, context: &str, by: Option<i64>) -> anyhow::Result<()> {
+/// The waits in this function were ended in this way, by this thread.
+fn wakers(earshot: &Earshot, (thread, function): (i64, &str), context: &str, by: Option<i64>) -> anyhow::Result<()> {
     let waits = earshot.rows(&format!(
         "SELECT DISTINCT waker_context AS context, waker_pid AS pid, waker_thread_id AS thread, waker_thread_name AS name
-         FROM stack_samples WHERE kind = 'off_cpu' AND state = 'blocked' AND thread_id = {thread} AND value > {LONG_NS}"
+         FROM stack_samples WHERE kind = 'off_cpu' AND state = 'blocked' AND thread_id = {thread}
+         AND stack_id IN (SELECT stack_id FROM stacks WHERE folded LIKE '%;{function};%')"
     ))?;
     let wanted = json!({ "context": context, "pid": by, "thread": by, "name": by.map(|_| "wait") });
     anyhow::ensure!(waits == [wanted.clone()], "woken by {waits:?}, not by {wanted}");
