@@ -2,7 +2,7 @@
 //! left the place where it began to wait.
 //!
 //! Of a thread's waits that are shorter than a least length, each time that they have become that long together the last is told,
-//! and stands for that length; a longer one is always told as it is. So a thread's sum is right to within the least length, which
+//! and stands for all; a longer one is always told as it is. So a thread's sum is right to within the least length, which
 //! grows when too many are told; what it begins with is random, so that the sum over many threads that end soon is right, too.
 
 use aya_ebpf::{
@@ -175,18 +175,19 @@ unsafe fn told_as(owed_ns: *mut u64, waited: u64, now: u64) -> u64 {
             (*budget).told = 0;
         }
         (*budget).least_ns = least;
+        let mut value_ns = waited;
         if waited < least {
             if *owed_ns == 0 {
                 *owed_ns = 1 + ((helpers::bpf_get_prandom_u32() as u64 * least) >> 32);
             }
-            *owed_ns += waited;
-            if *owed_ns < least {
-                return 0;
-            }
-            // what is owed from before the least length changed may be more than what one wait can stand for
-            *owed_ns = if *owed_ns - least < least { *owed_ns - least } else { least };
+            let owed = *owed_ns + waited;
+            let rest = owed % least;
+            *owed_ns = if rest == 0 { 1 } else { rest };
+            value_ns = owed - rest;
         }
-        (*budget).told += 1;
-        if waited < least { least } else { waited }
+        if value_ns != 0 {
+            (*budget).told += 1;
+        }
+        value_ns
     }
 }
