@@ -134,6 +134,7 @@ fn replayed_as(path: &Path, redact: bool) -> (Result<(), ReplayError>, BTreeMap<
         sink: kept.clone(),
         processes: None,
         names: Arc::default(),
+        unbound: Default::default(),
         ids: Arc::new(AtomicU64::new(1)),
     };
     let done = rows(path, context).map(|_| ());

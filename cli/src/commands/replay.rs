@@ -32,6 +32,7 @@ pub fn replay(args: ReplayArgs) -> Done {
         sink: Arc::new(StoreSink(store.clone())),
         processes: None,
         names: Arc::default(),
+        unbound: Default::default(),
         ids: Arc::new(AtomicU64::new(1)),
     };
     // a damaged file keeps its rows; the damage is told at the end

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicU64;
 use protocol_parsers::{Settings, Wanted};
 
 use super::names::Names;
+use super::unbound::Unbound;
 use crate::batch::Sink;
 use crate::discover::Processes;
 use crate::kernel::Clock;
@@ -30,6 +31,8 @@ pub struct Context {
     pub processes: Option<Arc<Processes>>,
     /// What addresses are called, by the answers of name servers.
     pub names: Arc<Names>,
+    /// What was said inside TLS before its connection was known.
+    pub unbound: Unbound,
     /// The last connection id given.
     pub ids: Arc<AtomicU64>,
 }

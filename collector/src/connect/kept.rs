@@ -34,6 +34,7 @@ impl Kept {
             sink: kept.clone(),
             processes: None,
             names: Arc::default(),
+            unbound: Default::default(),
             ids: Arc::new(AtomicU64::new(1)),
         };
         (Tracker::new(context, policies), kept)

@@ -59,6 +59,7 @@ impl Host {
             sink: losses.clone(),
             processes: Some(processes.clone()),
             names: Arc::default(),
+            unbound: Default::default(),
             ids: Arc::new(AtomicU64::new(1)),
         };
         let mut host =

@@ -27,6 +27,7 @@ mod rows;
 #[cfg(test)]
 mod tests;
 mod tracker;
+mod unbound;
 
 pub use context::{Context, PolicyControl};
 pub use event::{
@@ -34,3 +35,4 @@ pub use event::{
 };
 pub use names::Names;
 pub use tracker::Tracker;
+pub use unbound::Unbound;

@@ -4,24 +4,18 @@
 //! that the ciphertext goes over. Plaintext whose connection is not known yet waits for evidence; of a connection whose two
 //! ends are both on this host, the server's plaintext is told, and the client's only where the server's cannot be had.
 
-use hashbrown::HashMap;
-use protocol_parsers::{Confidence, Moment, Wanted};
+use protocol_parsers::{Confidence, Wanted};
 
 use super::connection::Connection;
-use super::event::{Data, Direction, Evidence, Plain, Role};
+use super::event::{Data, Evidence, Plain, Role};
 use super::phase::Phase;
 use super::tracker::Tracker;
+use super::unbound::{Bound, UNBOUND_NS_MAX, Waiting};
 
 /// Set in the key of a connection's plaintext.
 const PLAIN_BIT: u64 = 1 << 63;
 /// How long a client's plaintext waits for its server's.
 const HELD_NS: u64 = 300_000_000;
-/// How long plaintext waits for evidence of its connection.
-const UNBOUND_NS_MAX: u64 = 5_000_000_000;
-/// Bytes of one session that wait.
-const UNBOUND_SESSION_BYTES_MAX: usize = 256 << 10;
-/// Bytes of all sessions that wait.
-const UNBOUND_BYTES_MAX: usize = 8 << 20;
 /// A handshake in both directions is smaller than this: more ciphertext before the first plaintext means that some was missed.
 const HANDSHAKE_BYTES_MAX: u64 = 64 << 10;
 
@@ -31,57 +25,6 @@ pub fn key_of(connection: u64) -> u64 {
 
 pub fn is_plain(key: u64) -> bool {
     key & PLAIN_BIT != 0
-}
-
-#[derive(Debug)]
-struct Waiting {
-    direction: Direction,
-    offset: u64,
-    len: u64,
-    bytes: Vec<u8>,
-    at: Moment,
-    pid: u32,
-}
-
-/// Plaintext without a connection, by session.
-#[derive(Debug, Default)]
-pub struct Unbound {
-    sessions: HashMap<u64, Vec<Waiting>>,
-    bytes: usize,
-}
-
-impl Unbound {
-    pub fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    /// False when there is no room.
-    fn keep(&mut self, session: u64, data: &Data<'_>) -> bool {
-        let waiting = self.sessions.entry(session).or_default();
-        let held: usize = waiting.iter().map(|w| w.bytes.len()).sum();
-        if held + data.bytes.len() > UNBOUND_SESSION_BYTES_MAX || self.bytes + data.bytes.len() > UNBOUND_BYTES_MAX {
-            return false;
-        }
-        self.bytes += data.bytes.len();
-        let Data { direction, offset, len, at, pid, .. } = *data;
-        waiting.push(Waiting { direction, offset, len, bytes: data.bytes.to_vec(), at, pid });
-        true
-    }
-
-    fn take(&mut self, session: u64) -> Vec<Waiting> {
-        let waiting = self.sessions.remove(&session).unwrap_or_default();
-        self.bytes -= waiting.iter().map(|w| w.bytes.len()).sum::<usize>();
-        waiting
-    }
-
-    /// Sessions whose first bytes are older than this.
-    fn overdue(&self, before_ns: u64) -> Vec<u64> {
-        self.sessions
-            .iter()
-            .filter(|(_, w)| w.first().is_none_or(|first| first.at.mono_ns < before_ns))
-            .map(|(session, _)| *session)
-            .collect()
-    }
 }
 
 /// How sure a row can be of its connection.
@@ -96,12 +39,39 @@ fn confidence(evidence: Evidence) -> Confidence {
 impl Tracker {
     pub(super) fn plain(&mut self, plain: &Plain<'_>) {
         if plain.data.key == 0 {
-            if !self.unbound.keep(plain.session, &plain.data) {
+            if !self.context.unbound.keep(plain.session, &plain.data) {
                 self.unattributed(1, plain.data.len);
             }
             return;
         }
-        let waited = self.unbound.take(plain.session);
+        if self.is_early(plain) {
+            if self.early.keep(plain) {
+                return;
+            }
+            self.release(u64::MAX);
+        }
+        self.bound(plain);
+    }
+
+    /// Whether something that was said before may still be read by another worker.
+    fn is_early(&self, plain: &Plain<'_>) -> bool {
+        let Data { key, at, .. } = plain.data;
+        let began = || self.connections.get(&key_of(key)).is_some_and(|c| c.session == plain.session);
+        self.early.knows(plain.session) || (!self.context.unbound.is_read_until(at.mono_ns) && !began())
+    }
+
+    /// What its session said before its connection was known has been read by now.
+    pub fn release(&mut self, read_until_ns: u64) {
+        for Bound { session, evidence, key, waiting } in self.early.take_until(read_until_ns) {
+            let Waiting { direction, offset, len, bytes, at, pid } = waiting;
+            let data = Data { key, direction, offset, len, bytes: &bytes, at, pid, remote: None };
+            self.bound(&Plain { session, evidence, data });
+        }
+    }
+
+    /// Its connection is known.
+    fn bound(&mut self, plain: &Plain<'_>) {
+        let waited = self.context.unbound.take(plain.session);
         if !self.plain_connection(plain) {
             let bytes = waited.iter().map(|w| w.len).sum::<u64>() + plain.data.len;
             let messages = waited.len() as u64 + u64::from(plain.data.len > 0);
@@ -198,8 +168,8 @@ impl Tracker {
     /// Plaintext that found no connection in time is lost, and told so.
     pub(super) fn give_up_unbound(&mut self, before_ns: Option<u64>) {
         let before_ns = before_ns.map_or(u64::MAX, |now| now.saturating_sub(UNBOUND_NS_MAX));
-        for session in self.unbound.overdue(before_ns) {
-            let waited = self.unbound.take(session);
+        for session in self.context.unbound.overdue(before_ns) {
+            let waited = self.context.unbound.take(session);
             self.unattributed(waited.len() as u64, waited.iter().map(|w| w.len).sum());
         }
     }

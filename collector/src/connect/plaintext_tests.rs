@@ -5,7 +5,7 @@ use std::sync::Arc;
 use protocol_parsers::{Moment, Transport};
 
 use super::kept::Kept;
-use super::{Closed, Consumer, Data, Direction, Endpoint, Event, Evidence, HostSocket, Opened, Plain, Role, Tracker};
+use super::{Closed, Consumer, Data, Direction, Endpoint, Event, Evidence, HostSocket, Opened, Plain, Role, Tracker, Unbound};
 
 const SERVER: u64 = 7;
 const CLIENT: u64 = 8;
@@ -161,6 +161,25 @@ fn what_was_written_inside_before_a_reset_is_told_after_it() {
     host.tracker.tick(host.now_ns + LONG_NS);
     assert_eq!(host.tracker.connections(), 0);
     let kept = host.end(&[]);
+    assert_eq!(kept.known_names("http_events", "req_method"), ["GET"]);
+    assert!(kept.known_names("lost_events", "reason").is_empty());
+}
+
+#[test]
+fn what_another_worker_reads_is_waited_for() {
+    let (mut host, mut reader) = (Host::begin(), Host::begin());
+    let unbound = Unbound::default();
+    host.tracker.context.unbound = unbound.elsewhere();
+    reader.tracker.context.unbound = unbound.clone();
+    host.open(SERVER);
+    host.now_ns += 1000;
+    // said later, and read first
+    host.say(SERVER, SESSION, Direction::Sent, 0, RESPONSE);
+    host.tracker.tick(host.now_ns);
+    reader.say(0, SESSION, Direction::Received, 0, REQUEST);
+    unbound.has_read_until(host.now_ns + 1);
+    host.tracker.tick(host.now_ns);
+    let kept = host.end(&[SERVER]);
     assert_eq!(kept.known_names("http_events", "req_method"), ["GET"]);
     assert!(kept.known_names("lost_events", "reason").is_empty());
 }

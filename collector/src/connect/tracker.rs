@@ -9,9 +9,10 @@ use super::late::Late;
 use super::order::{PARKED_NS_MAX, Piece};
 use super::pairs::Pairs;
 use super::phase::Phase;
-use super::plaintext::{self, Unbound};
+use super::plaintext;
 use super::report::{Told, report};
 use super::rows::{DatagramPeer, RowOutput};
+use super::unbound::Early;
 use crate::batch::Writer;
 use crate::discover::Processes;
 use hashbrown::HashMap;
@@ -38,7 +39,7 @@ pub struct Tracker {
     pairs: Pairs,
     pub(super) writer: Writer,
     pub(super) policies: Option<Box<dyn PolicyControl>>,
-    pub(super) unbound: Unbound,
+    pub(super) early: Early,
     pub(super) late: Late,
     /// Latest time seen on any event.
     now_ns: u64,
@@ -53,7 +54,7 @@ impl Tracker {
             context,
             connections: HashMap::new(),
             pairs: Pairs::default(),
-            unbound: Unbound::default(),
+            early: Early::default(),
             late: Late::default(),
             writer,
             policies,
@@ -83,7 +84,7 @@ impl Tracker {
                 phase + c.sent.heap_bytes() + c.received.heap_bytes() + size_of::<Connection>()
             })
             .sum::<usize>()
-            + self.unbound.bytes()
+            + self.context.unbound.bytes()
     }
 
     /// Time passes: late pieces are given up, old requests become rows, open connections are reported. `now_ns` is on the
@@ -130,6 +131,7 @@ impl Tracker {
             }
             self.connections.insert(key, connection);
         }
+        self.release(self.context.unbound.read_until_ns());
         self.give_up_unbound(Some(now_ns));
         self.tell_late(Some(now_ns));
     }
@@ -154,6 +156,7 @@ impl Tracker {
 
     /// The source has ended: every connection closes.
     pub fn finish_all(&mut self) {
+        self.release(u64::MAX);
         let now_ns = self.now_ns;
         let mut left: Vec<u64> = self.connections.keys().copied().collect();
         left.sort_unstable();
@@ -396,7 +399,9 @@ impl Tracker {
     fn closed(&mut self, closed: &Closed) {
         let Some(mut connection) = self.connections.remove(&closed.key) else { return };
         let unread = closed.unread > 0 && !connection.is_silent();
-        let inside = connection.encrypted_since.is_some() || self.connections.contains_key(&plaintext::key_of(closed.key));
+        let key = plaintext::key_of(closed.key);
+        let inside =
+            connection.encrypted_since.is_some() || self.connections.contains_key(&key) || self.early.is_of(closed.key);
         if (unread || inside) && connection.closing.is_none() {
             connection.closing = Some(*closed);
             self.connections.insert(closed.key, connection);

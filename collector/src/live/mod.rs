@@ -61,15 +61,18 @@ impl Live {
             sink: settings.sink.clone(),
             processes: Some(processes.clone()),
             names: Arc::default(),
+            unbound: Default::default(),
             ids: Arc::new(AtomicU64::new(first_id(clock))),
         };
         let recorder = settings.recorder.map(|r| Arc::new(Mutex::new(r)));
         let capture = Arc::new(Mutex::new(capture));
         let mut threads = vec![];
         for (i, ring) in rings.into_iter().enumerate() {
+            // what has no connection yet comes by the first ring
+            let unbound = if i == 0 { context.unbound.clone() } else { context.unbound.elsewhere() };
             let worker = worker::Worker {
                 ring,
-                context: context.clone(),
+                context: Context { unbound, ..context.clone() },
                 policies: policies.clone().map(Policy),
                 recorder: recorder.clone(),
                 stop: stop.clone(),

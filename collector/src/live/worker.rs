@@ -72,6 +72,7 @@ impl Worker {
         loop {
             let stopping = self.stop.load(Ordering::Relaxed);
             let recorder = self.recorder.clone();
+            let began = monotonic_ns();
             let n = self.ring.read(READ_MAX, |bytes| {
                 if let Some(recorder) = &recorder {
                     recorder.lock().unwrap_or_else(|e| e.into_inner()).record(bytes);
@@ -86,6 +87,11 @@ impl Worker {
                     None => tracker.lost("ring", "unknown_record", 1, bytes.len() as u64),
                 }
             });
+            let unbound = &self.context.unbound;
+            if n < READ_MAX && unbound.is_read_here() {
+                unbound.has_read_until(began);
+            }
+            tracker.release(unbound.read_until_ns());
             let now = monotonic_ns();
             if now - ticked >= TICK_NS {
                 ticked = now;
