@@ -76,7 +76,7 @@ pub fn find(elf: &Elf<'_>) -> Result<Option<Inside>, Error> {
     let mut refused = vec![];
     if ["SSL_read", "SSL_write"].iter().any(|name| !found.symbols.iter().any(|symbol| symbol.name == *name)) {
         found.symbols.clear();
-        refused.push((texts.library.to_owned(), format!("its symbols are gone, and {}", texts.why_not())));
+        refused.push((texts.maker.to_owned(), format!("its symbols are gone, and {}", texts.why_not())));
     }
     Ok(Some(Inside { symbols: found.symbols, version: texts.version, refused }))
 }
@@ -125,7 +125,7 @@ impl Found<'_> {
 
 /// What the read-only data has of the library.
 struct Texts {
-    library: &'static str,
+    maker: &'static str,
     version: Option<String>,
     /// Addresses of the functions' names.
     names: Vec<(u64, &'static str)>,
@@ -142,7 +142,7 @@ impl Texts {
         }
         let wanted: Vec<&str> =
             PLAIN.into_iter().chain(FORMS.iter().flat_map(|(plain, behind, _)| [*plain, *behind])).collect();
-        let mut texts = Texts { library: "OpenSSL", version: None, names: vec![] };
+        let mut texts = Texts { maker: "OpenSSL", version: None, names: vec![] };
         pieces(elf, place, &mut |address, piece| texts.look(&wanted, address, piece))?;
         texts.names.sort_unstable();
         texts.names.dedup();
@@ -156,10 +156,10 @@ impl Texts {
             self.names.extend(memmem::find_iter(piece, &whole).filter(begins).map(|at| (address + at as u64, *name)));
         }
         if memmem::find(piece, b"boringssl").is_some() || memmem::find(piece, b"BoringSSL").is_some() {
-            self.library = "BoringSSL";
+            self.maker = "BoringSSL";
         }
-        for library in ["OpenSSL", "LibreSSL"] {
-            let begins = [b"\0", library.as_bytes(), b" "].concat();
+        for maker in ["OpenSSL", "LibreSSL"] {
+            let begins = [b"\0", maker.as_bytes(), b" "].concat();
             let text = memmem::find_iter(piece, &begins).find_map(|at| {
                 let text = piece.get(at + 1..)?;
                 let end = text.iter().take(VERSION_BYTES_MAX).position(|byte| *byte == 0)?;
@@ -167,7 +167,7 @@ impl Texts {
                 Some(String::from_utf8_lossy(&text[..end]).into_owned())
             });
             if let Some(text) = text.filter(|_| self.version.is_none()) {
-                (self.library, self.version) = (library, Some(text));
+                (self.maker, self.version) = (maker, Some(text));
             }
         }
     }
@@ -178,7 +178,7 @@ impl Texts {
     }
 
     fn why_not(&self) -> String {
-        let version = self.version.as_deref().unwrap_or(self.library);
+        let version = self.version.as_deref().unwrap_or(self.maker);
         if self.minor().is_some() {
             format!("the functions of {version} cannot be told by the errors that they raise")
         } else {
