@@ -10,7 +10,7 @@ use gimli::{
 use super::expression;
 use super::table::{Bp, Builder, Cfa, Ra, Rule};
 
-type Slice<'a> = EndianSlice<'a, LittleEndian>;
+pub type Slice<'a> = EndianSlice<'a, LittleEndian>;
 
 const BP: gimli::Register = gimli::Register(6);
 const RA: gimli::Register = gimli::Register(16);
@@ -64,7 +64,7 @@ fn add<'a, S: UnwindSection<Slice<'a>>>(builder: &mut Builder, section: &S, base
 }
 
 /// False when the table is full.
-fn add_function<'a, S: UnwindSection<Slice<'a>>>(
+pub fn add_function<'a, S: UnwindSection<Slice<'a>>>(
     builder: &mut Builder,
     section: &S,
     bases: &BaseAddresses,

@@ -1,6 +1,6 @@
-//! From a program's file, or the kernel's piece of code that every process has, to its [`Table`].
+//! From a program's file, or the kernel's piece of code that every process has, to its rules.
 //!
-//! In: an open file, or bytes. Out: a table, empty for what is no program of this processor. Sections are read as a whole, by
+//! In: an open file, or bytes. Out: an [`Image`], empty for what is no program of this processor. Sections are read as a whole, by
 //! position and bounded: a file that shrinks is an error and no signal.
 
 use std::fs::File;
@@ -8,33 +8,107 @@ use std::fs::File;
 use object::{Object, ObjectSection, ObjectSegment, SegmentFlags};
 
 use super::frames::{self, Places};
+use super::functions::{self, Functions};
 use super::go;
-use super::table::{Builder, Code, Table};
+use super::table::{self, Builder, Code, Table};
 use crate::binary::Error;
 use crate::binary::elf::{Elf, Section};
+use crate::binary::pclntab::Pclntab;
 
 /// The largest programs have a tenth of this; held only while its table is made.
 pub const SECTION_BYTES_MAX: u64 = 64 << 20;
 
-pub fn of_file(file: &File) -> Result<Table, Error> {
-    let Some(elf) = Elf::read(file)? else { return Ok(Table::default()) };
-    let code = elf.code().map(|(address, offset, bytes)| Code { address, offset, bytes }).collect();
-    let mut builder = Builder::new(code);
-    let text = elf.section(".text").map_or(0, |s| s.address);
+/// The rules of one program.
+pub enum Image {
+    /// Of all its code.
+    Whole(Table),
+    /// Of the functions that were asked for.
+    Functions(Box<Functions>),
+}
+
+impl Default for Image {
+    fn default() -> Self {
+        Image::Whole(Table::default())
+    }
+}
+
+impl Image {
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Image::Whole(table) if table.is_empty())
+    }
+
+    /// What it occupies.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Image::Whole(table) => table.bytes(),
+            Image::Functions(functions) => functions.bytes(),
+        }
+    }
+
+    /// The address in the program of a place in its file.
+    pub fn address(&self, offset: u64) -> Option<u64> {
+        let code = match self {
+            Image::Whole(table) => table.code(),
+            Image::Functions(functions) => functions.code(),
+        };
+        table::address(code, offset)
+    }
+
+    /// The table that holds the rule for an address, if any does.
+    pub fn table(&mut self, address: u64) -> Option<&Table> {
+        match self {
+            Image::Whole(table) => Some(table),
+            Image::Functions(functions) => functions.table(address),
+        }
+    }
+}
+
+pub fn of_file(file: &File) -> Result<Image, Error> {
+    let Some(elf) = Elf::read(file)? else { return Ok(Image::default()) };
+    Ok(match functions(&elf)? {
+        Some(functions) => Image::Functions(Box::new(functions)),
+        None => Image::Whole(whole(&elf)?),
+    })
+}
+
+/// None: not all that is described is in the index of functions, or there is none.
+fn functions(elf: &Elf<'_>) -> Result<Option<Functions>, Error> {
+    let section = |name| elf.section(name).filter(|s| plain(s));
+    if section(".debug_frame").is_some() || Pclntab::find(elf)?.is_some() {
+        return Ok(None);
+    }
+    let (Some(index), Some(frames)) = (section(".eh_frame_hdr"), section(".eh_frame")) else { return Ok(None) };
+    let read = |found: &Section| {
+        let bytes = elf.bytes(found.offset, found.size as usize)?;
+        Ok::<_, Error>(functions::Section { address: found.address, bytes })
+    };
+    Ok(Functions::of(code(elf), read(index)?, read(frames)?, text(elf)))
+}
+
+fn whole(elf: &Elf<'_>) -> Result<Table, Error> {
+    let mut builder = Builder::new(code(elf));
     let section = |name| elf.section(name).filter(|s| plain(s));
     if let Some(found) = section(".eh_frame") {
         let bytes = elf.bytes(found.offset, found.size as usize)?;
-        frames::add_eh_frame(&mut builder, &bytes, Places { eh_frame: found.address, text });
+        frames::add_eh_frame(&mut builder, &bytes, Places { eh_frame: found.address, text: text(elf) });
     }
     // for what the first does not describe, such as code whose description is for debuggers only
     builder.settle();
     if let Some(found) = section(".debug_frame") {
         let bytes = elf.bytes(found.offset, found.size as usize)?;
-        frames::add_debug_frame(&mut builder, &bytes, Places { eh_frame: 0, text });
+        frames::add_debug_frame(&mut builder, &bytes, Places { eh_frame: 0, text: text(elf) });
         builder.settle();
     }
-    go::add(&mut builder, &elf)?;
+    go::add(&mut builder, elf)?;
     Ok(builder.build())
+}
+
+fn code(elf: &Elf<'_>) -> Vec<Code> {
+    elf.code().map(|(address, offset, bytes)| Code { address, offset, bytes }).collect()
+}
+
+fn text(elf: &Elf<'_>) -> u64 {
+    elf.section(".text").map_or(0, |s| s.address)
 }
 
 fn plain(section: &Section) -> bool {
@@ -78,7 +152,7 @@ mod tests {
     fn damaged_frames_are_read_as_far_as_they_go() {
         let (file, mut bytes, eh_frame) = own();
         let elf = Elf::read(&file).unwrap().unwrap();
-        let code: Vec<Code> = elf.code().map(|(address, offset, bytes)| Code { address, offset, bytes }).collect();
+        let code = code(&elf);
         let rows = |bytes: &[u8]| {
             let mut builder = Builder::new(code.clone());
             frames::add_eh_frame(&mut builder, bytes, Places { eh_frame, text: 0 });
@@ -97,9 +171,66 @@ mod tests {
         }
     }
 
+    /// The sections of this test's own program.
+    fn own_functions(change: impl FnOnce(&mut functions::Section, &mut functions::Section)) -> Option<Functions> {
+        let file = File::open("/proc/self/exe").unwrap();
+        let elf = Elf::read(&file).unwrap().unwrap();
+        let read = |name| {
+            let found = elf.section(name).unwrap();
+            let bytes = elf.bytes(found.offset, found.size as usize).unwrap();
+            functions::Section { address: found.address, bytes }
+        };
+        let (mut index, mut frames) = (read(".eh_frame_hdr"), read(".eh_frame"));
+        change(&mut index, &mut frames);
+        Functions::of(code(&elf), index, frames, text(&elf))
+    }
+
+    #[test]
+    fn functions_have_the_rules_that_the_whole_program_has() {
+        let file = File::open("/proc/self/exe").unwrap();
+        let whole = whole(&Elf::read(&file).unwrap().unwrap()).unwrap();
+        let mut functions = own_functions(|_, _| {}).unwrap();
+        let (base, starts, _) = whole.rows();
+        let places = starts.iter().step_by(starts.len() / 5000).flat_map(|start| {
+            let at = base + u64::from(*start);
+            [at - 1, at, at + 1]
+        });
+        let mut described = 0;
+        for place in places {
+            let rule = functions.table(place).and_then(|table| table.rule(place)).copied();
+            assert_eq!(rule, whole.rule(place).copied(), "{place:x}");
+            described += usize::from(rule.is_some());
+        }
+        assert!(described > 5000, "{described}");
+        assert!(functions.table(0).is_none() && functions.table(u64::MAX).is_none());
+    }
+
+    #[test]
+    fn a_damaged_index_is_refused_or_misleads_to_no_other_function() {
+        assert!(own_functions(|index, _| index.bytes.truncate(8)).is_none());
+        assert!(own_functions(|index, _| index.bytes[0] = 0xff).is_none());
+        assert!(own_functions(|_, frames| frames.address += 8).is_none(), "descriptions are elsewhere");
+        let place = a_damaged_index_is_refused_or_misleads_to_no_other_function as *const () as u64;
+        let rules = |functions: Option<Functions>| {
+            let mut functions = functions?;
+            (0..1 << 20)
+                .step_by(4099)
+                .map(|far| functions.table(place % (1 << 20) + far).map(|table| table.rows().1.len()))
+                .max()?
+        };
+        let unchanged = rules(own_functions(|_, _| {}));
+        for at in (12..4000).step_by(37) {
+            let damaged = rules(own_functions(|index, _| index.bytes[at] ^= 0x55));
+            assert!(damaged <= unchanged.max(Some(4096)));
+        }
+        assert!(own_functions(|_, frames| frames.bytes.truncate(100)).is_some_and(|mut f| f.table(place).is_none()));
+    }
+
     #[test]
     fn damaged_programs_are_refused_or_have_some_rows() {
-        let whole = of_file(&File::open("/proc/self/exe").unwrap()).unwrap();
+        let file = File::open("/proc/self/exe").unwrap();
+        assert!(matches!(of_file(&file).unwrap(), Image::Functions(_)));
+        let whole = whole(&Elf::read(&file).unwrap().unwrap()).unwrap();
         assert!(whole.rows().1.len() > 10_000 && whole.bytes() < 8 << 20);
         let (file, _, _) = own();
         let mut head = vec![0; 64 << 10];

@@ -1,11 +1,12 @@
 //! Callers on a stack, found without frame pointers: from registers and a copy of the stack to return addresses.
 //!
 //! In: what a sample holds. Out: a [`Stack`], leaf first, with how it ended. Rules come from the programs' own call frame
-//! information, or from Go's function table, made into compact [`table`]s that are kept per file; code without any (translated
-//! at run time, mostly) is taken to keep frame pointers. Knows processes by `/proc` alone, bounds all it keeps, and names nothing.
+//! information, read function by function, or from Go's function table, and are kept per file as compact [`table`]s; code without
+//! any (translated at run time, mostly) is taken to keep frame pointers. Knows processes by `/proc` alone, bounds all it keeps, and names nothing.
 
 mod expression;
 mod frames;
+mod functions;
 mod go;
 mod image;
 mod maps;
@@ -18,14 +19,12 @@ mod tests;
 use std::fmt;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::sync::Arc;
 
 use hashbrown::HashMap;
 
 use maps::{Kind, Maps};
 pub use step::Registers;
 use step::{State, Stop, Window};
-use table::Table;
 use tables::{TABLES_BYTES_MAX, Tables};
 
 /// Frames of one stack.
@@ -131,14 +130,6 @@ impl Unwinder {
         self.put(pid, maps);
     }
 
-    /// The table for the code at an address of a process, and the address in its program.
-    pub fn table_at(&mut self, pid: u32, address: u64) -> Option<(Arc<Table>, u64)> {
-        let mapping = self.processes.get_mut(&pid)?.find(address)?;
-        let table = self.tables.of(mapping, self.now)?;
-        let place = table.address(address - mapping.mapped.start + mapping.offset)?;
-        Some((table, place))
-    }
-
     /// `stack` are the bytes from the stack pointer upwards.
     pub fn unwind(&mut self, pid: u32, registers: &Registers, stack: &[u8]) -> Stack {
         self.now += 1;
@@ -218,9 +209,11 @@ impl Unwinder {
             return Err(End::NoCode);
         }
         let Some(mapping) = self.processes.get_mut(&pid).and_then(|maps| maps.find(place)) else { return Err(End::NoCode) };
-        let table = self.tables.of(mapping, self.now);
-        if let Some(table) = &table
-            && let Some(address) = table.address(place - mapping.mapped.start + mapping.offset)
+        let image = self.tables.of(mapping, self.now).and_then(|number| self.tables.image(number));
+        let described = image.as_ref().is_some_and(|image| !image.is_empty());
+        if let Some(image) = image
+            && let Some(address) = image.address(place - mapping.mapped.start + mapping.offset)
+            && let Some(table) = image.table(address)
             && let Some(rule) = table.rule(address)
         {
             return state.by_rule(rule, table, address, stack).map_err(end);
@@ -231,7 +224,6 @@ impl Unwinder {
         if code.is_some_and(|code| self.is_trampoline(pid, state.ip, code)) {
             return state.out_of_signal(stack).map_err(end);
         }
-        let described = table.is_some_and(|table| !table.is_empty());
         state.by_frame_pointer(stack).map_err(|stop| match stop {
             // code that changes stacks, in a program whose rules are known
             Stop::Elsewhere if described => End::AnotherStack,

@@ -83,6 +83,11 @@ pub struct Code {
     pub bytes: u64,
 }
 
+/// The address in the program of a place in its file.
+pub fn address(code: &[Code], offset: u64) -> Option<u64> {
+    code.iter().find_map(|c| Some(c.address + offset.checked_sub(c.offset).filter(|inside| *inside < c.bytes)?))
+}
+
 #[derive(Debug, Default)]
 pub struct Table {
     code: Vec<Code>,
@@ -94,9 +99,8 @@ pub struct Table {
 }
 
 impl Table {
-    /// The address in the program of a place in its file.
-    pub fn address(&self, offset: u64) -> Option<u64> {
-        self.code.iter().find_map(|c| Some(c.address + offset.checked_sub(c.offset).filter(|inside| *inside < c.bytes)?))
+    pub fn code(&self) -> &[Code] {
+        &self.code
     }
 
     pub fn is_empty(&self) -> bool {
@@ -290,7 +294,7 @@ mod tests {
         assert_eq!([0x1110, u64::MAX].map(offset), [None; 2]);
         assert_eq!(table.rows().1, [0x80, 0x104, 0x110], "rows that say the same are one");
         assert_eq!(table.rules().len(), 3);
-        assert_eq!(table.address(0x410), Some(0x1010));
-        assert_eq!(table.address(0x1400), None);
+        assert_eq!(address(table.code(), 0x410), Some(0x1010));
+        assert_eq!(address(table.code(), 0x1400), None);
     }
 }

@@ -1,19 +1,18 @@
-//! Tables of the programs that were seen, made when they are first needed, and let go when others need the space.
+//! Rules of the programs that were seen, read when they are first needed, and let go when others need the space.
 //!
-//! A table belongs to a file as it is now (device, inode, size, time of change), however many processes map it.
+//! They belong to a file as it is now (device, inode, size, time of change), however many processes map it.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use super::image;
+use super::image::{self, Image};
 use super::maps::{Kind, Mapping};
 use super::table::Table;
 use crate::libraries::files::{self, FileId, MappingId};
 
-/// Of all tables together. The largest programs need 3 to 5 MiB, C's library 160 KiB.
+/// Of all programs together. The largest need 15 MiB, C's library 200 KiB.
 pub const TABLES_BYTES_MAX: usize = 64 << 20;
 /// Files whose number is known; beyond it all are looked at anew.
 const FILES_MAX: usize = 16 << 10;
@@ -25,7 +24,9 @@ const ENTRY_BYTES: usize = 512;
 const VDSO: u32 = 0;
 
 struct Held {
-    table: Arc<Table>,
+    image: Image,
+    /// As it was counted.
+    bytes: usize,
     used: u64,
 }
 
@@ -49,32 +50,45 @@ impl Tables {
         self.bytes
     }
 
-    /// The table of the program that is mapped there. None: there is no file, or it cannot be read any more.
-    pub fn of(&mut self, mapping: &mut Mapping, now: u64) -> Option<Arc<Table>> {
+    /// The number of the program that is mapped there, whose rules are held from now on. None: there is no file, or it cannot be
+    /// read any more.
+    pub fn of(&mut self, mapping: &mut Mapping, now: u64) -> Option<u32> {
         if let Some(number) = mapping.table
-            && let Some(held) = self.held.get_mut(&number)
+            && self.use_again(number, now)
         {
-            held.used = now;
-            return Some(held.table.clone());
+            return Some(number);
         }
         match mapping.kind {
             Kind::File => self.of_file(mapping, now),
             Kind::Vdso => {
                 mapping.table = Some(VDSO);
-                Some(self.hold(VDSO, Arc::new(vdso()), now))
+                Some(self.hold(VDSO, Image::Whole(vdso()), now))
             }
             Kind::Anonymous => None,
         }
     }
 
-    fn of_file(&mut self, mapping: &mut Mapping, now: u64) -> Option<Arc<Table>> {
+    /// The rules of a program that [`of`](Self::of) has just told.
+    pub fn image(&mut self, number: u32) -> Option<&mut Image> {
+        self.held.get_mut(&number).map(|held| &mut held.image)
+    }
+
+    fn use_again(&mut self, number: u32, now: u64) -> bool {
+        let Some(held) = self.held.get_mut(&number) else { return false };
+        held.used = now;
+        // it may have read functions since
+        let bytes = held.image.bytes();
+        self.bytes = self.bytes - held.bytes + bytes;
+        held.bytes = bytes;
+        true
+    }
+
+    fn of_file(&mut self, mapping: &mut Mapping, now: u64) -> Option<u32> {
         let by = MappingId::of(&mapping.mapped);
         let Some((file, id)) = files::open(&mapping.mapped) else {
             let number = *self.by_mapping.get(&by)?;
-            let held = self.held.get_mut(&number)?;
-            held.used = now;
             mapping.table = Some(number);
-            return Some(held.table.clone());
+            return self.use_again(number, now).then_some(number);
         };
         if self.numbers.len().max(self.by_mapping.len()) >= FILES_MAX {
             self.clear();
@@ -85,29 +99,29 @@ impl Tables {
         }
         mapping.table = Some(number);
         self.by_mapping.insert(by, number);
-        if let Some(held) = self.held.get_mut(&number) {
-            held.used = now;
-            return Some(held.table.clone());
+        if self.use_again(number, now) {
+            return Some(number);
         }
-        // a file that cannot be read has an empty table, so that it is not tried at every frame
-        let table = image::of_file(&file).unwrap_or_default();
-        Some(self.hold(number, Arc::new(table), now))
+        // a file that cannot be read has no rules, so that it is not tried at every frame
+        let image = image::of_file(&file).unwrap_or_default();
+        Some(self.hold(number, image, now))
     }
 
-    fn hold(&mut self, number: u32, table: Arc<Table>, now: u64) -> Arc<Table> {
-        self.bytes += table.bytes() + ENTRY_BYTES;
-        self.held.insert(number, Held { table: table.clone(), used: now });
+    fn hold(&mut self, number: u32, image: Image, now: u64) -> u32 {
+        let bytes = image.bytes();
+        self.bytes += bytes + ENTRY_BYTES;
+        self.held.insert(number, Held { image, bytes, used: now });
         while self.bytes > self.bytes_max && self.held.len() > 1 {
             self.evict(number);
         }
-        table
+        number
     }
 
     /// Lets the one go that was not used for longest, but not the newest.
     fn evict(&mut self, newest: u32) {
         let oldest = self.held.iter().filter(|(n, _)| **n != newest).min_by_key(|(_, h)| h.used).map(|(n, _)| *n);
         if let Some(held) = oldest.and_then(|n| self.held.remove(&n)) {
-            self.bytes -= held.table.bytes() + ENTRY_BYTES;
+            self.bytes -= held.bytes + ENTRY_BYTES;
         }
     }
 
