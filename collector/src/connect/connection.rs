@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use protocol_parsers::{Confidence, Protocol, Transport, Wanted};
+use protocol_parsers::{Confidence, Moment, Protocol, Transport, Wanted};
 
 use super::event::{Closed, Direction, Endpoint, HostSocket, Opened, Role, Totals};
 use super::known::Known;
@@ -84,6 +84,8 @@ pub struct Connection {
     /// Of plaintext: the TLS session that it is of, and where its bytes begin among the connection's, sent and received.
     pub session: u64,
     pub session_begins: [u64; 2],
+    /// Of plaintext: when the socket's directions ended, sent and received.
+    pub ended: [Option<Moment>; 2],
     /// Of a client's plaintext: until when it waits for the server's.
     pub held_until_ns: Option<u64>,
     /// What it was taken for until later bytes refuted it, if that was another protocol.
@@ -136,6 +138,7 @@ impl Connection {
             opened_role: opened.role,
             session: 0,
             session_begins: [0; 2],
+            ended: [None; 2],
             closing: None,
             held_until_ns: None,
         }
@@ -165,6 +168,7 @@ impl Connection {
             opened_role: base.opened_role,
             session,
             session_begins: [0; 2],
+            ended: [None; 2],
             closing: None,
             held_until_ns: None,
         }
@@ -174,6 +178,10 @@ impl Connection {
     pub fn goes_on_as(&mut self, session: u64) {
         self.session = session;
         self.session_begins = [self.sent.total(), self.received.total()];
+    }
+
+    pub fn has_ended_before(&self, before_ns: u64) -> bool {
+        self.ended.iter().flatten().any(|at| at.mono_ns < before_ns)
     }
 
     /// Where bytes of the session stand among the connection's.

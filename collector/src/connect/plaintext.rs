@@ -7,7 +7,7 @@
 use protocol_parsers::{Confidence, Wanted};
 
 use super::connection::Connection;
-use super::event::{Data, Evidence, Plain, Role};
+use super::event::{Data, Direction, End, Evidence, Plain, Role};
 use super::phase::Phase;
 use super::tracker::Tracker;
 use super::unbound::{Bound, UNBOUND_NS_MAX, Waiting};
@@ -94,6 +94,25 @@ impl Tracker {
         let Some(connection) = self.connections.get(&data.key) else { return };
         let offset = connection.place_of(data.direction, data.offset);
         self.data(&Data { offset, ..*data });
+    }
+
+    /// The socket's direction has ended. What a TLS call said that is still under way, in another thread or goroutine than the one
+    /// that closes, is told only when it returns.
+    pub(super) fn ends_inside(&mut self, end: &End) {
+        if let Some(inside) = self.connections.get_mut(&key_of(end.key)) {
+            inside.ended[usize::from(end.direction == Direction::Received)].get_or_insert(end.at);
+        }
+    }
+
+    /// The parser hears of ends that were so long ago that all is told; of all when no time is given.
+    pub(super) fn end_inside(&mut self, connection: &mut Connection, before_ns: Option<u64>) {
+        for direction in [Direction::Sent, Direction::Received] {
+            let ended = &mut connection.ended[usize::from(direction == Direction::Received)];
+            let Some(at) = ended.take_if(|at| before_ns.is_none_or(|before| at.mono_ns < before)) else { continue };
+            self.give_up_missing(connection, None);
+            let flow = Self::flow(connection, direction);
+            self.with_parser(connection, |parser, out| parser.end(flow, at, out));
+        }
     }
 
     fn unattributed(&mut self, messages: u64, bytes: u64) {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use protocol_parsers::{Moment, Transport};
 
 use super::kept::Kept;
-use super::{Closed, Consumer, Data, Direction, Endpoint, Event, Evidence, HostSocket, Opened, Plain, Role, Tracker, Unbound};
+use super::{
+    Closed, Consumer, Data, Direction, End, Endpoint, Event, Evidence, HostSocket, Opened, Plain, Role, Tracker, Unbound,
+};
 
 const SERVER: u64 = 7;
 const CLIENT: u64 = 8;
@@ -53,6 +55,14 @@ impl Host {
         let data = Data { key, direction, offset, len: bytes.len() as u64, bytes, at, pid: 0, remote: None };
         let evidence = if key == 0 { Evidence::None } else { Evidence::Inside };
         self.tracker.event(Event::Plain(Plain { session, evidence, data }));
+    }
+
+    /// The socket's directions end, while calls of the TLS library may be under way.
+    fn shut(&mut self, key: u64) {
+        for direction in [Direction::Received, Direction::Sent] {
+            let at = Moment { mono_ns: self.now_ns, thread_id: 0 };
+            self.tracker.event(Event::End(End { key, direction, at }));
+        }
     }
 
     fn end(mut self, keys: &[u64]) -> Arc<Kept> {
@@ -182,4 +192,30 @@ fn what_another_worker_reads_is_waited_for() {
     let kept = host.end(&[SERVER]);
     assert_eq!(kept.known_names("http_events", "req_method"), ["GET"]);
     assert!(kept.known_names("lost_events", "reason").is_empty());
+}
+
+/// As a goroutine's write does that was under way when another closed the connection.
+#[test]
+fn last_words_are_told_after_their_sockets_end() {
+    let mut host = Host::begin();
+    host.open(SERVER);
+    host.say(SERVER, SESSION, Direction::Received, 0, REQUEST);
+    host.shut(SERVER);
+    host.say(SERVER, SESSION, Direction::Sent, 0, RESPONSE);
+    let kept = host.end(&[SERVER]);
+    assert_eq!(kept.numbers("http_events", "resp_status"), [204]);
+    assert!(kept.known_names("lost_events", "reason").is_empty());
+}
+
+/// The client's end stays open: the server's is what ends the response.
+#[test]
+fn a_response_ends_with_its_direction() {
+    let mut host = Host::begin();
+    host.open(SERVER);
+    host.say(SERVER, SESSION, Direction::Received, 0, REQUEST);
+    host.say(SERVER, SESSION, Direction::Sent, 0, b"HTTP/1.0 200 OK\r\n\r\nall of it");
+    host.shut(SERVER);
+    host.tracker.tick(host.now_ns + LONG_NS);
+    host.tracker.flush();
+    assert_eq!(host.kept.numbers("http_events", "resp_status"), [200]);
 }

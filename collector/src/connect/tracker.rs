@@ -105,6 +105,7 @@ impl Tracker {
                     || c.received.overdue(late)
                     || c.closing.is_some_and(|closed| closed.at_ns + CLOSING_NS_MAX < now_ns)
                     || c.held_until_ns.is_some_and(|until| until < now_ns)
+                    || c.has_ended_before(now_ns.saturating_sub(CLOSING_NS_MAX))
                     || c.reported_ns.saturating_add(REPORT_NS) < now_ns
                     || self.abandoned(c)
             })
@@ -122,6 +123,7 @@ impl Tracker {
             }
             self.give_up_missing(&mut connection, Some(now_ns.saturating_sub(PARKED_NS_MAX)));
             self.with_parser(&mut connection, |parser, out| parser.expire(now_ns.saturating_sub(UNANSWERED_NS), out));
+            self.end_inside(&mut connection, Some(now_ns.saturating_sub(CLOSING_NS_MAX)));
             if connection.held_until_ns.take_if(|until| *until < now_ns).is_some() {
                 self.classify(&mut connection, now_ns, true);
             }
@@ -363,7 +365,7 @@ impl Tracker {
         work(parser.as_mut(), &mut out);
     }
 
-    fn give_up_missing(&mut self, connection: &mut Connection, before_ns: Option<u64>) {
+    pub(super) fn give_up_missing(&mut self, connection: &mut Connection, before_ns: Option<u64>) {
         for direction in [Direction::Received, Direction::Sent] {
             let mut order = std::mem::take(match direction {
                 Direction::Sent => &mut connection.sent,
@@ -380,16 +382,14 @@ impl Tracker {
     }
 
     fn end(&mut self, end: &End) {
-        if !plaintext::is_plain(end.key) {
-            self.end(&End { key: plaintext::key_of(end.key), ..*end });
-        }
+        self.ends_inside(end);
         let Some(mut connection) = self.connections.remove(&end.key) else { return };
         self.give_up_missing(&mut connection, None);
         let flow = Self::flow(&connection, end.direction);
         self.with_parser(&mut connection, |parser, out| parser.end(flow, end.at, out));
         // a Unix socket has no event of its own for its end
         let over = matches!(connection.local, Endpoint::Unix(_)) && end.direction == Direction::Received;
-        if over && !plaintext::is_plain(end.key) && connection.identity.role == Some(Role::Server) {
+        if over && connection.identity.role == Some(Role::Server) {
             self.finish(connection, end.at.mono_ns, None);
         } else {
             self.connections.insert(end.key, connection);
@@ -421,6 +421,7 @@ impl Tracker {
         }
         connection.held_until_ns = None;
         self.give_up_missing(&mut connection, None);
+        self.end_inside(&mut connection, None);
         if matches!(connection.phase, Phase::Detecting(_)) {
             self.classify(&mut connection, at_ns, false);
         }

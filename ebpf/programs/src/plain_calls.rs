@@ -132,7 +132,7 @@ unsafe fn entered(regs: *mut pt_regs, site: &Site) {
         }
         let session_key = SessionKey { object, pid: key.process, _pad: 0 };
         if site.call == call::FREE {
-            let _ = SESSIONS.remove(session_key);
+            over(session_key, site.runtime);
             return;
         }
         if site.call == call::SET_DESCRIPTOR {
@@ -141,6 +141,12 @@ unsafe fn entered(regs: *mut pt_regs, site: &Site) {
                 (*session).fd_plus_one = fd.wrapping_add(1);
             }
             return;
+        }
+        // elsewhere the object's end is told, or its handshake comes first
+        if site.runtime == runtime::GO || site.call == call::HANDSHAKE {
+            if let Some(session) = SESSIONS.get_ptr_mut(session_key) {
+                sessions::begins(session);
+            }
         }
         let thread = threads::of_this_thread();
         let (mut received, mut sent) = (0, 0);
@@ -182,6 +188,18 @@ unsafe fn entered(regs: *mut pt_regs, site: &Site) {
                 transfer::<false>(&key, under_way, session, came, false);
             }
             calls::end(&key, thread);
+        }
+    }
+}
+
+/// The program is done with a session. In Go its object lives on, and a write of another goroutine may return only after this.
+#[inline(always)]
+unsafe fn over(key: SessionKey, runtime_: u8) {
+    unsafe {
+        if runtime_ != runtime::GO {
+            let _ = SESSIONS.remove(key);
+        } else if let Some(session) = SESSIONS.get_ptr_mut(key) {
+            (*session).over = 1;
         }
     }
 }

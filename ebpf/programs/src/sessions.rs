@@ -27,7 +27,8 @@ pub struct Session {
     pub ring: u8,
     pub evidence: u8,
     pub objections: u8,
-    pub _pad: u8,
+    /// 1 when the program has closed it: calls that are under way go on, and the next one is another session's.
+    pub over: u8,
 }
 
 /// Names a session by when and on which CPU it was first heard of: a counter would have to be shared with programs that may
@@ -55,28 +56,38 @@ pub unsafe fn in_call(key: SessionKey) -> Option<*mut Session> {
             ring: 0,
             evidence: evidence::NONE,
             objections: 0,
-            _pad: 0,
+            over: 0,
         };
         let _ = SESSIONS.insert(key, new, 0);
         SESSIONS.get_ptr_mut(key)
     }
 }
 
-/// The session of an object as a call begins. When its connection has closed since the last call, the address may have been
-/// given to another session; in the midst of a call a close, as by a reset, says nothing of the kind.
+/// The session of an object as a call begins, made at first use.
 #[inline(always)]
 pub unsafe fn of(key: SessionKey) -> Option<*mut Session> {
     unsafe {
         let session = in_call(key)?;
-        if (*session).connection != 0 && CLOSED.get_ptr((*session).connection).is_some() {
-            (*session).number = next_number();
-            (*session).connection = 0;
-            (*session).sent_bytes = 0;
-            (*session).received_bytes = 0;
-            (*session).evidence = evidence::NONE;
-            (*session).fd_plus_one = 0;
-        }
+        begins(session);
         Some(session)
+    }
+}
+
+/// A call begins. When its session is over or its connection has closed since the last call, the address may have been given to
+/// another session; in the midst of a call a close, as by a reset or by another goroutine, says nothing of the kind.
+#[inline(always)]
+pub unsafe fn begins(session: *mut Session) {
+    unsafe {
+        let session = &mut *session;
+        if session.over != 0 || (session.connection != 0 && CLOSED.get_ptr(session.connection).is_some()) {
+            session.number = next_number();
+            session.connection = 0;
+            session.sent_bytes = 0;
+            session.received_bytes = 0;
+            session.evidence = evidence::NONE;
+            session.fd_plus_one = 0;
+            session.over = 0;
+        }
     }
 }
 
