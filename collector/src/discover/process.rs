@@ -35,6 +35,8 @@ pub struct Process {
     pub parent_id: Option<i64>,
     pub started_unix_ns: i64,
     pub exit: Option<Exit>,
+    /// How many programs it was seen to begin; one may run itself again.
+    pub execs: u32,
     pub executable: Option<Vec<u8>>,
     /// A JSON list.
     pub arguments: Option<Vec<u8>>,

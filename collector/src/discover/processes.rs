@@ -106,6 +106,7 @@ impl Processes {
                     parent_id: parent.map(|p| p.id),
                     started_unix_ns: self.boot.unix_ns(e.started_ns),
                     exit: None,
+                    execs: 0,
                     executable: parent.and_then(|p| p.executable.clone()),
                     arguments: parent.and_then(|p| p.arguments.clone()),
                     user_id: Some(e.uid),
@@ -124,6 +125,7 @@ impl Processes {
                 process.user_id = Some(e.uid);
                 process.started_unix_ns = self.boot.unix_ns(e.started_ns);
                 process.build_id = None;
+                process.execs += 1;
                 process.executable = Some(e.executable[..(e.executable_len as usize).min(e.executable.len())].to_vec());
                 // a program that is gone already leaves what the kernel saw
                 process.arguments = Some(arguments(&e.arguments[..(e.arguments_len as usize).min(e.arguments.len())]));

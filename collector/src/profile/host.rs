@@ -27,7 +27,7 @@ const BP: usize = 4;
 #[derive(Clone, PartialEq, Eq)]
 struct Seen {
     process_id: i64,
-    executable: Option<Vec<u8>>,
+    execs: u32,
 }
 
 pub struct Host {
@@ -63,7 +63,7 @@ impl Host {
 
     /// Sees to it that what is known under this number is of the program that runs there now.
     fn watch(&mut self, pid: u32) {
-        let now = self.process(pid).map(|p| Seen { process_id: p.id, executable: p.executable.clone() });
+        let now = self.process(pid).map(|p| Seen { process_id: p.id, execs: p.execs });
         if self.seen.get(&pid).is_some_and(|watched| watched.seen == now) {
             return;
         }
@@ -148,7 +148,69 @@ impl Programs for Host {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead, BufReader, Write};
+    use std::process::{Command, Stdio};
+
+    use ebpf_abi::{ARGUMENT_BYTES, EXECUTABLE_BYTES, ExecEvent, kind};
+
     use super::*;
+    use crate::kernel::{Clock, Record};
+
+    fn exec(pid: u32) -> Record<'static> {
+        Record::Exec(Box::new(ExecEvent {
+            kind: kind::EXEC,
+            _pad: [0; 3],
+            pid,
+            parent_pid: 0,
+            uid: 0,
+            time_ns: 0,
+            started_ns: 0,
+            cgroup: 0,
+            comm: [0; 16],
+            executable_len: 0,
+            arguments_len: 0,
+            executable: [0; EXECUTABLE_BYTES],
+            arguments: [0; ARGUMENT_BYTES],
+        }))
+    }
+
+    /// Where the code of a process is.
+    fn code(pid: u32) -> Vec<u64> {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
+        let starts = text.lines().filter(|line| line.contains(" r-xp ") && line.contains(" /"));
+        starts.map(|line| u64::from_str_radix(line.split_once('-').unwrap().0, 16).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_program_that_runs_itself_again_is_looked_at_again() {
+        let processes = Arc::new(Processes::of_this_host(Clock { offset_ns: 0 }, 0));
+        let mut host = Host::new(Some(processes.clone()), Pythons::new(None));
+        let mut child = Command::new("sh")
+            .args(["-c", "echo; read x; exec sh -c 'echo; read x; :'"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let pid = child.id();
+        let (mut to, mut from) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
+        let mut line = String::new();
+        from.read_line(&mut line).unwrap();
+        // its record comes while it waits
+        processes.apply(&exec(pid));
+        host.expect(pid);
+        host.expect(pid);
+        assert_eq!(host.programs, 1);
+        assert!(code(pid).into_iter().all(|start| host.unwinder.table_at(pid, start).is_some()));
+        to.write_all(b"\n").unwrap();
+        from.read_line(&mut line).unwrap();
+        processes.apply(&exec(pid));
+        host.expect(pid);
+        host.expect(pid);
+        assert_eq!(host.programs, 2);
+        assert!(code(pid).into_iter().all(|start| host.unwinder.table_at(pid, start).is_some()));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
 
     #[test]
     fn registers_are_ordered_as_dwarf_numbers_them() {
