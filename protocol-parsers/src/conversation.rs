@@ -108,7 +108,7 @@ impl Subject {
 
     pub fn talk_with(&self, settings: &Settings, from_start: bool) -> Fed {
         let parser = (self.protocol.parser)(settings, self.transport, from_start);
-        Fed { parser, rows: self.collect(), heap_bytes_max: 0, tick_ns: self.tick_ns, now_ns: 0 }
+        Fed { parser, rows: self.collect(), heap_bytes_max: 0, passes_over: false, tick_ns: self.tick_ns, now_ns: 0 }
     }
 
     /// What a whole conversation gives, fed in pieces of so many bytes.
@@ -125,6 +125,16 @@ impl Subject {
         fed.close()
     }
 
+    /// The same byte by byte, where whatever the parser says it passes over is not seen.
+    fn rows_of_what_counts<'a, T: Into<Turn<'a>>>(&self, from_start: bool, turns: impl IntoIterator<Item = T>) -> Rows {
+        let mut fed = self.talk(from_start);
+        fed.passes_over = true;
+        for turn in turns {
+            fed.turn(turn, || 1);
+        }
+        fed.close()
+    }
+
     /// A conversation gives these rows, whole and byte by byte.
     #[track_caller]
     pub fn check<'a, T: Into<Turn<'a>>>(
@@ -134,7 +144,8 @@ impl Subject {
         expect: &[&str],
     ) -> Rows {
         let whole = self.check_whole(from_start, turns.clone(), expect);
-        whole.assert_same(&self.rows(from_start, turns, || 1));
+        whole.assert_same(&self.rows(from_start, turns.clone(), || 1));
+        whole.assert_same(&self.rows_of_what_counts(from_start, turns));
         whole
     }
 
@@ -157,6 +168,8 @@ pub struct Fed {
     pub parser: Box<dyn Parser>,
     pub rows: Rows,
     pub heap_bytes_max: usize,
+    /// What the parser passes over is told as unseen.
+    pub passes_over: bool,
     tick_ns: u64,
     now_ns: u64,
 }
@@ -187,6 +200,12 @@ impl Fed {
     fn feed(&mut self, segment: Segment<'_>, mut piece: impl FnMut() -> usize) {
         let mut bytes = segment.bytes;
         while !bytes.is_empty() {
+            let passed = if self.passes_over { self.parser.passes_over(segment.flow).min(bytes.len() as u64) } else { 0 };
+            if passed > 0 {
+                self.parser.unseen(segment.flow, passed, segment.at, &mut self.rows);
+                bytes = &bytes[passed as usize..];
+                continue;
+            }
             let (now, later) = bytes.split_at(piece().clamp(1, bytes.len()));
             self.parser.bytes(Segment { bytes: now, ..segment }, &mut self.rows);
             self.heap_bytes_max = self.heap_bytes_max.max(self.parser.heap_bytes());

@@ -173,6 +173,11 @@ pub trait Parser: Send {
     fn wanted(&self) -> Wanted {
         Wanted::Full
     }
+    /// How many of the next bytes in this direction count by their number alone: the rest of a body or value of which a row keeps
+    /// no more. They may be told as unseen from here on, or not at all.
+    fn passes_over(&self, _flow: Flow) -> u64 {
+        0
+    }
     /// Bytes of heap that this connection holds, to a reasonable precision.
     fn heap_bytes(&self) -> usize;
 }

@@ -71,7 +71,7 @@ impl Tracker {
                 let bytes = kept.bytes() as u64;
                 connection.phase = Phase::Unrecognised { tried_ns: now_ns };
                 self.unrecognised_bytes += bytes;
-                if full && connection.policy.is_none() {
+                if full && connection.decision.is_none() {
                     Self::want(&mut self.policies, connection, Wanted::Headers);
                 }
                 if let Some(later) = later {

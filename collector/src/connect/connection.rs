@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 
-use protocol_parsers::{Confidence, Moment, Protocol, Transport, Wanted};
+use protocol_parsers::{Confidence, Moment, Protocol, Transport};
 
+use super::context::Decision;
 use super::event::{Closed, Direction, Endpoint, HostSocket, Opened, Role, Totals};
 use super::known::Known;
 use super::names::{EndNames, Names};
@@ -78,7 +79,7 @@ pub struct Connection {
     pub phase: Phase,
     pub protocol: Option<&'static Protocol>,
     /// What the kernel was told to copy of it; `None` while its own limits hold.
-    pub policy: Option<Wanted>,
+    pub decision: Option<Decision>,
     /// It is closed, but bytes that came before are still to be read.
     pub closing: Option<Closed>,
     /// Of plaintext: the TLS session that it is of, and where its bytes begin among the connection's, sent and received.
@@ -130,7 +131,7 @@ impl Connection {
             received: Order::default(),
             phase: if mirrored { Phase::Silent } else { Phase::detecting(opened.from_start) },
             protocol: None,
-            policy: None,
+            decision: None,
             protocol_before: None,
             corrections: 0,
             encrypted_since: None,
@@ -160,7 +161,7 @@ impl Connection {
             received: Order::default(),
             phase: Phase::detecting(false),
             protocol: None,
-            policy: None,
+            decision: None,
             protocol_before: None,
             corrections: 0,
             encrypted_since: None,

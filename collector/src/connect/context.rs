@@ -11,10 +11,19 @@ use crate::batch::Sink;
 use crate::discover::Processes;
 use crate::kernel::Clock;
 
+/// How much of a connection is to be copied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Decision {
+    pub wanted: Wanted,
+    /// What lies before these offsets is needed by its size alone.
+    pub sent_from: u64,
+    pub received_from: u64,
+}
+
 /// Takes decisions about connections; a capture file has no use for them.
 pub trait PolicyControl: Send {
-    /// False when no more policies can be kept.
-    fn set(&mut self, key: u64, wanted: Wanted) -> bool;
+    /// False when no more decisions can be kept.
+    fn set(&mut self, key: u64, decision: Decision) -> bool;
     fn forget(&mut self, key: u64);
 }
 

@@ -29,7 +29,7 @@ mod tests;
 mod tracker;
 mod unbound;
 
-pub use context::{Context, PolicyControl};
+pub use context::{Context, Decision, PolicyControl};
 pub use event::{
     Closed, Consumer, Data, Direction, End, Endpoint, Event, Evidence, HostSocket, Opened, Owner, Plain, Role, Totals,
 };

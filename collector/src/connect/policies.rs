@@ -6,17 +6,18 @@ use std::sync::{Arc, Mutex};
 use protocol_parsers::{Moment, Transport, Wanted};
 
 use super::kept::Kept;
-use super::{Consumer, Data, Direction, Endpoint, Event, Opened, PolicyControl, Role};
+use super::{Consumer, Data, Decision, Direction, Endpoint, Event, Opened, PolicyControl, Role};
 
 const KEY: u64 = 7;
+const COUNTERS: Decision = Decision { wanted: Wanted::Counters, sent_from: 0, received_from: 0 };
 
 #[derive(Clone, Default)]
-struct Policies(Arc<Mutex<Vec<Wanted>>>);
+struct Policies(Arc<Mutex<Vec<Decision>>>);
 
 impl PolicyControl for Policies {
-    fn set(&mut self, key: u64, wanted: Wanted) -> bool {
+    fn set(&mut self, key: u64, decision: Decision) -> bool {
         assert_eq!(key, KEY);
-        self.0.lock().expect("nobody panicked").push(wanted);
+        self.0.lock().expect("nobody panicked").push(decision);
         true
     }
 
@@ -24,7 +25,7 @@ impl PolicyControl for Policies {
 }
 
 /// What a client (true) and its server say; the tables that get rows of it, and the policies that were set.
-fn tell(said: &[(bool, &[u8])]) -> (Vec<(&'static str, usize)>, Vec<Wanted>) {
+fn tell(said: &[(bool, &[u8])]) -> (Vec<(&'static str, usize)>, Vec<Decision>) {
     let policies = Policies::default();
     let (mut tracker, kept) = Kept::tracker(Some(Box::new(policies.clone())));
     tracker.event(Event::Opened(Opened {
@@ -73,7 +74,7 @@ fn after_its_handshake_an_encrypted_connection_is_counted_only() {
     // told once
     let more: [(bool, &[u8]); 2] = [(false, &data), (true, &data)];
     let (rows, policies) = tell(&[&handshake[..], &more].concat());
-    assert_eq!((rows, policies), (vec![("tls_events", 1)], vec![Wanted::Counters]));
+    assert_eq!((rows, policies), (vec![("tls_events", 1)], vec![COUNTERS]));
     let plain: [(bool, &[u8]); 2] = [(true, b"GET / HTTP/1.1\r\n\r\n"), (false, b"HTTP/1.1 204 No Content\r\n\r\n")];
     assert_eq!(tell(&plain), (vec![("http_events", 1)], vec![]));
 }
@@ -89,6 +90,26 @@ fn encryption_is_found_behind_plain_words() {
     let postgres: [(bool, &[u8]); 2] = [(true, b"\0\0\0\x08\x04\xd2\x16\x2f"), (false, b"S")];
     for words in [&smtp[..], &undecided, &postgres] {
         let (rows, policies) = tell(&[words, &encrypted].concat());
-        assert_eq!((rows, policies), (vec![("tls_events", 1)], vec![Wanted::Counters]), "{words:?}");
+        assert_eq!((rows, policies), (vec![("tls_events", 1)], vec![COUNTERS]), "{words:?}");
     }
+}
+
+#[test]
+fn the_rest_of_a_large_body_is_not_copied() {
+    let request: (bool, &[u8]) = (true, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let head = |bytes: u64| format!("HTTP/1.1 200 OK\r\nContent-Length: {bytes}\r\n\r\n").into_bytes();
+    let (large, small, part) = (head(10_000_000), head(300_000), vec![b'x'; 200_000]);
+    let decisions = |said: &[(bool, &[u8])]| tell(said).1;
+    // what a row keeps is copied, and what is small enough
+    assert_eq!(decisions(&[request, (false, &large)]), vec![]);
+    assert_eq!(decisions(&[request, (false, &small), (false, &part)]), vec![]);
+    let received_from = large.len() as u64 + 10_000_000;
+    let passed_over = Decision { received_from, ..Decision::default() };
+    assert_eq!(decisions(&[request, (false, &large), (false, &part)]), vec![passed_over]);
+    // told once
+    assert_eq!(decisions(&[request, (false, &large), (false, &part), (false, &part), request]), vec![passed_over]);
+    // the sender's direction, by its own offsets
+    let upload = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10000000\r\n\r\n";
+    let passed_over = Decision { sent_from: upload.len() as u64 + 10_000_000, ..Decision::default() };
+    assert_eq!(decisions(&[(true, upload), (true, &part)]), vec![passed_over]);
 }

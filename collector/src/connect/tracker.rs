@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::connection::{Connection, Identity};
-use super::context::{Context, PolicyControl};
+use super::context::{Context, Decision, PolicyControl};
 use super::event::{Closed, Consumer, Data, Direction, End, Endpoint, Event, Opened, Owner, Role, Totals};
 use super::late::Late;
 use super::order::{PARKED_NS_MAX, Piece};
@@ -31,6 +31,9 @@ const CLOSING_NS_MAX: u64 = 300_000_000;
 const CONNECTIONS_MAX: usize = 100_000;
 /// A connection is told to be copied in full when this much of it has been; before, the kernel's own limit does.
 const KEPT_FULL_FROM_BYTES: u64 = 256 << 10;
+
+/// So much of a body or value is at least passed over: what comes until the source knows is copied anyway.
+const PASSED_OVER_BYTES_MIN: u64 = 256 << 10;
 
 pub struct Tracker {
     pub(super) context: Context,
@@ -269,23 +272,45 @@ impl Tracker {
         }
         self.writer.losses.add("reassembly", "overlap", "message", 0, again);
         let Phase::Parsing(parser) = &connection.phase else { return };
-        let wanted = parser.wanted();
+        let (wanted, passed_over) = (parser.wanted(), parser.passes_over(Self::flow(connection, data.direction)));
         if wanted == Wanted::Counters && connection.encrypted_since.is_none() {
             let passed = connection.totals();
             connection.encrypted_since = Some((data.at.mono_ns, passed.sent_bytes + passed.received_bytes));
         }
-        if wanted != Wanted::Full || (connection.policy.is_none() && data.offset > KEPT_FULL_FROM_BYTES) {
+        if wanted != Wanted::Full || (connection.decision.is_none() && data.offset > KEPT_FULL_FROM_BYTES) {
             Self::want(&mut self.policies, connection, wanted);
+        }
+        if passed_over >= PASSED_OVER_BYTES_MIN {
+            self.pass_over(connection, data.direction, passed_over);
+        }
+    }
+
+    /// Tells the source that the next `bytes` in this direction need not be copied, unless it knows.
+    fn pass_over(&mut self, connection: &mut Connection, direction: Direction, bytes: u64) {
+        let Some(policies) = &mut self.policies else { return };
+        let mut decision = connection.decision.unwrap_or_default();
+        let (from, passed) = match direction {
+            Direction::Sent => (&mut decision.sent_from, connection.sent.total()),
+            Direction::Received => (&mut decision.received_from, connection.received.total()),
+        };
+        if *from > passed {
+            return;
+        }
+        *from = passed.saturating_add(bytes);
+        if policies.set(connection.key, decision) {
+            connection.decision = Some(decision);
         }
     }
 
     /// Tells the source how much of a connection is of use, unless it knows.
     pub(super) fn want(policies: &mut Option<Box<dyn PolicyControl>>, connection: &mut Connection, wanted: Wanted) {
-        if connection.policy != Some(wanted)
+        if connection.decision.is_none_or(|decision| decision.wanted != wanted)
             && let Some(policies) = policies
-            && policies.set(connection.key, wanted)
         {
-            connection.policy = Some(wanted);
+            let decision = Decision { wanted, ..connection.decision.unwrap_or_default() };
+            if policies.set(connection.key, decision) {
+                connection.decision = Some(decision);
+            }
         }
     }
 
@@ -432,7 +457,7 @@ impl Tracker {
             self.note_unseen(&connection, at_ns, totals);
             self.pairs.remove(&connection);
         }
-        if connection.policy.is_some()
+        if connection.decision.is_some()
             && let Some(policies) = &mut self.policies
         {
             policies.forget(connection.key);

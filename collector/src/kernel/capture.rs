@@ -9,7 +9,7 @@ use std::time::Duration;
 use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray, RingBuf};
 use aya::programs::{BtfTracePoint, Iter};
 use aya::{Btf as AyaBtf, Ebpf, EbpfLoader, Pod};
-use ebpf_abi::{Counters, ListenKey, Policy, Python, RINGS_MAX, hook};
+use ebpf_abi::{Counters, Decision, ListenKey, Python, RINGS_MAX, hook};
 
 use super::uprobes::{Attached, Probe, ProbesId, Uprobes};
 use super::{btf::Btf, offsets, privileges, samples};
@@ -94,14 +94,14 @@ impl Ring {
 
 /// What user space decides about connections.
 pub struct Policies {
-    by_connection: HashMap<MapData, u64, Policy>,
+    by_connection: HashMap<MapData, u64, PodDecision>,
     epoch: Mutex<(Array<MapData, u32>, u32)>,
 }
 
 impl Policies {
     /// False when the table of policies is full: the connection keeps the one it has.
-    pub fn set(&mut self, connection: u64, policy: Policy) -> bool {
-        if self.by_connection.insert(connection, policy, 0).is_err() {
+    pub fn set(&mut self, connection: u64, decision: Decision) -> bool {
+        if self.by_connection.insert(connection, PodDecision(decision), 0).is_err() {
             return false;
         }
         let mut epoch = self.epoch.lock().unwrap_or_else(|e| e.into_inner());
@@ -136,6 +136,12 @@ impl Pythons {
 struct PodPython(Python);
 // SAFETY: integers only.
 unsafe impl Pod for PodPython {}
+
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct PodDecision(Decision);
+// SAFETY: integers only.
+unsafe impl Pod for PodDecision {}
 
 #[derive(Clone, Copy)]
 #[repr(transparent)]
@@ -314,12 +320,14 @@ impl Capture {
                 (&mut sum.mirrored, one.mirrored),
                 (&mut sum.counted, one.counted),
                 (&mut sum.ring_full, one.ring_full),
+                (&mut sum.over_budget, one.over_budget),
                 (&mut sum.no_state, one.no_state),
                 (&mut sum.notices_lost, one.notices_lost),
                 (&mut sum.plain_seen, one.plain_seen),
                 (&mut sum.plain_copied, one.plain_copied),
                 (&mut sum.plain_counted, one.plain_counted),
                 (&mut sum.plain_ring_full, one.plain_ring_full),
+                (&mut sum.plain_over_budget, one.plain_over_budget),
                 (&mut sum.plain_unread, one.plain_unread),
                 (&mut sum.samples_seen, one.samples_seen),
                 (&mut sum.samples_copied, one.samples_copied),

@@ -129,9 +129,11 @@ impl Housekeeper {
         let since = |new: Count, old: Count| (new.events.saturating_sub(old.events), new.bytes.saturating_sub(old.bytes));
         for (reason, new, old) in [
             ("ring_full", new.ring_full, old.ring_full),
+            ("over_budget", new.over_budget, old.over_budget),
             ("no_socket_state", new.no_state, old.no_state),
             ("notice_ring_full", new.notices_lost, old.notices_lost),
             ("plaintext_ring_full", new.plain_ring_full, old.plain_ring_full),
+            ("plaintext_over_budget", new.plain_over_budget, old.plain_over_budget),
             ("plaintext_unreadable", new.plain_unread, old.plain_unread),
         ] {
             let (events, bytes) = since(new, old);
@@ -147,11 +149,13 @@ impl Housekeeper {
             ("filtered_mirror", new.mirrored, old.mirrored),
             ("filtered_policy", new.counted, old.counted),
             ("lost", new.ring_full, old.ring_full),
+            ("lost", new.over_budget, old.over_budget),
             ("lost", new.no_state, old.no_state),
             ("plaintext_seen", new.plain_seen, old.plain_seen),
             ("plaintext_copied", new.plain_copied, old.plain_copied),
             ("plaintext_filtered_policy", new.plain_counted, old.plain_counted),
             ("plaintext_lost", new.plain_ring_full, old.plain_ring_full),
+            ("plaintext_lost", new.plain_over_budget, old.plain_over_budget),
             ("plaintext_lost", new.plain_unread, old.plain_unread),
             ("samples_seen", new.samples_seen, old.samples_seen),
             ("samples_copied", new.samples_copied, old.samples_copied),

@@ -8,7 +8,7 @@ use ebpf_abi::policy;
 use protocol_parsers::Wanted;
 
 use super::bridge;
-use crate::connect::{Consumer, Context, PolicyControl, Tracker};
+use crate::connect::{Consumer, Context, Decision, PolicyControl, Tracker};
 use crate::kernel::{Policies, Ring, decode, monotonic_ns};
 
 /// Records that are read before the clock is looked at again.
@@ -40,13 +40,15 @@ pub trait Recorder: Send {
 pub struct Policy(pub Arc<Mutex<Policies>>);
 
 impl PolicyControl for Policy {
-    fn set(&mut self, key: u64, wanted: Wanted) -> bool {
-        let policy = match wanted {
+    fn set(&mut self, key: u64, decision: Decision) -> bool {
+        let policy = match decision.wanted {
             Wanted::Full => policy::FULL,
             Wanted::Headers => policy::HEADERS,
             Wanted::Counters => policy::COUNTERS,
         };
-        self.0.lock().unwrap_or_else(|e| e.into_inner()).set(key, policy)
+        let Decision { sent_from, received_from, .. } = decision;
+        let decision = ebpf_abi::Decision { policy, _pad: 0, sent_from, received_from };
+        self.0.lock().unwrap_or_else(|e| e.into_inner()).set(key, decision)
     }
 
     fn forget(&mut self, key: u64) {

@@ -200,14 +200,14 @@ mod tests {
         host.expect(pid);
         host.expect(pid);
         assert_eq!(host.programs, 1);
-        assert!(code(pid).into_iter().all(|start| host.unwinder.table_at(pid, start).is_some()));
+        assert!(code(pid).into_iter().all(|start| host.unwinder.has_seen(pid, start)));
         to.write_all(b"\n").unwrap();
         from.read_line(&mut line).unwrap();
         processes.apply(&exec(pid));
         host.expect(pid);
         host.expect(pid);
         assert_eq!(host.programs, 2);
-        assert!(code(pid).into_iter().all(|start| host.unwinder.table_at(pid, start).is_some()));
+        assert!(code(pid).into_iter().all(|start| host.unwinder.has_seen(pid, start)));
         child.kill().unwrap();
         child.wait().unwrap();
     }

@@ -130,6 +130,12 @@ impl Unwinder {
         self.put(pid, maps);
     }
 
+    /// Whether code at an address was there at the last look.
+    #[cfg(test)]
+    pub fn has_seen(&mut self, pid: u32, address: u64) -> bool {
+        self.processes.get_mut(&pid).is_some_and(|maps| maps.find(address).is_some())
+    }
+
     /// `stack` are the bytes from the stack pointer upwards.
     pub fn unwind(&mut self, pid: u32, registers: &Registers, stack: &[u8]) -> Stack {
         self.now += 1;

@@ -24,6 +24,8 @@ pub struct Counters {
     pub counted: Count,
     /// Transfers of which at least one record found the ring buffer full.
     pub ring_full: Count,
+    /// Long transfers of which the ring buffer took the beginning only, because much waited in it; what was left out.
+    pub over_budget: Count,
     /// Transfers on sockets for which no state could be kept.
     pub no_state: Count,
     /// Records of connections and processes, not of transfers, that found the ring buffer full.
@@ -34,6 +36,7 @@ pub struct Counters {
     /// The session's policy only counts.
     pub plain_counted: Count,
     pub plain_ring_full: Count,
+    pub plain_over_budget: Count,
     /// The bytes could not be read, or no session could be kept.
     pub plain_unread: Count,
     /// Ticks of the profiler's clock and waits that are to be told; the three below are what became of them.
@@ -77,4 +80,4 @@ pub mod hook {
     ];
 }
 
-const _: () = assert!(size_of::<Counters>() == 17 * 16 + 12 * 8);
+const _: () = assert!(size_of::<Counters>() == 19 * 16 + 12 * 8);

@@ -22,7 +22,7 @@ pub use process_event::{ExecEvent, ExitEvent, ForkEvent, RenameEvent};
 pub use python::{PYTHON_FRAMES_MAX, PYTHON_THREADS_MAX, PYTHONS_MAX, Python, PythonHeader};
 pub use sample_event::{SampleHeader, Waker, sample, waker};
 pub use socket_event::{
-    CloseEvent, EndEvent, ListenKey, OwnerEvent, Policy, SocketEvent, SocketState, policy, role, transport,
+    CloseEvent, Decision, EndEvent, ListenKey, OwnerEvent, Policy, SocketEvent, SocketState, policy, role, transport,
 };
 
 /// Layout version of everything here.

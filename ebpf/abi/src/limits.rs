@@ -10,6 +10,8 @@ pub const CALL_BYTES_MAX: u64 = (1 << 20) + (64 << 10);
 pub const UNCLASSIFIED_BYTES_MAX: u64 = 16 << 20;
 /// Bytes of each system call that the policy `HEADERS` copies.
 pub const HEADER_BYTES: u64 = 512;
+/// Bytes that are copied of any call, however much waits in the ring buffer to be read.
+pub const SHORT_CALL_BYTES: u64 = 8 << 10;
 /// Vector entries of one system call that are looked at; the kernel's own limit is the same (UIO_MAXIOV).
 pub const IOVECS_MAX: u32 = 1024;
 /// Bytes of a Unix socket's path (sun_path).

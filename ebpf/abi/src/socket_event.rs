@@ -31,6 +31,17 @@ pub mod policy {
 /// A value of [`policy`].
 pub type Policy = u32;
 
+/// What user space decided about a connection.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Decision {
+    pub policy: Policy,
+    pub _pad: u32,
+    /// Of a call whose bytes all lie before this place in their direction none are copied.
+    pub sent_from: u64,
+    pub received_from: u64,
+}
+
 /// A socket as it is first heard of.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -114,7 +125,7 @@ pub struct SocketState {
     pub sent_bytes: u64,
     pub received_bytes: u64,
     pub policy: Policy,
-    /// Value of the policies' epoch at which `policy` was looked up.
+    /// Value of the policies' epoch at which the decision was looked up.
     pub epoch: u32,
     /// Process that last used it.
     pub pid: u32,
@@ -128,6 +139,9 @@ pub struct SocketState {
     /// Value of the TLS processes' epoch at which `pid` had made no TLS call, plus one; else 0.
     pub no_tls: u32,
     pub _pad2: u32,
+    /// See [`Decision`].
+    pub sent_from: u64,
+    pub received_from: u64,
 }
 
 /// A port that is listened on in a network namespace.
@@ -139,4 +153,9 @@ pub struct ListenKey {
 }
 
 const _: () = assert!(size_of::<SocketEvent>() == 200 && size_of::<OwnerEvent>() == 24 && size_of::<EndEvent>() == 24);
-const _: () = assert!(size_of::<CloseEvent>() == 48 && size_of::<SocketState>() == 56 && size_of::<ListenKey>() == 8);
+const _: () = assert!(
+    size_of::<CloseEvent>() == 48
+        && size_of::<SocketState>() == 72
+        && size_of::<Decision>() == 24
+        && size_of::<ListenKey>() == 8
+);

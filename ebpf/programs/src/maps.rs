@@ -1,15 +1,16 @@
 //! What the programs share with each other and with user space.
 
 use aya_ebpf::{
-    bindings::{BPF_F_NO_PREALLOC, BPF_RB_NO_WAKEUP},
+    bindings::{BPF_F_NO_PREALLOC, BPF_RB_AVAIL_DATA, BPF_RB_NO_WAKEUP},
     btf_maps::SkStorage,
     helpers::generated as helpers,
     macros::{btf_map, map},
     maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
 use ebpf_abi::{
-    CALLS_MAX, CHUNK_BYTES, CLOSED_MAX, Counters, DataHeader, LISTENERS_MAX, ListenKey, MULTI_MESSAGE_THREADS_MAX,
-    POLICIES_MAX, PYTHONS_MAX, Peer, Policy, Python, SESSIONS_MAX, SITES_MAX, SessionKey, Site, SocketState, WAKERS_MAX,
+    CALLS_MAX, CHUNK_BYTES, CLOSED_MAX, Counters, DataHeader, Decision, HEADER_BYTES, LISTENERS_MAX, ListenKey,
+    MULTI_MESSAGE_THREADS_MAX, POLICIES_MAX, PYTHONS_MAX, Peer, Python, SESSIONS_MAX, SHORT_CALL_BYTES, SITES_MAX, SessionKey,
+    Site, SocketState, WAKERS_MAX,
 };
 
 use crate::calls::{Call, CallKey};
@@ -23,6 +24,8 @@ use crate::waits::{Budget, Due, Wait};
 use crate::wakers::Woken;
 
 const RING_BYTES: u32 = 8 << 20;
+const HALF_FULL: u64 = RING_BYTES as u64 / 2;
+const NEARLY_FULL: u64 = RING_BYTES as u64 / 4 * 3;
 
 #[map]
 static RING_0: RingBuf = RingBuf::with_byte_size(RING_BYTES, 0);
@@ -84,7 +87,7 @@ pub static CALLS: LruHashMap<CallKey, Call> = LruHashMap::with_max_entries(CALLS
 
 /// What user space decided, by connection; for its plaintext with the highest bit set.
 #[map]
-pub static POLICIES: HashMap<u64, Policy> = HashMap::with_max_entries(POLICIES_MAX, BPF_F_NO_PREALLOC);
+pub static POLICIES: HashMap<u64, Decision> = HashMap::with_max_entries(POLICIES_MAX, BPF_F_NO_PREALLOC);
 /// One value that grows with each change of `POLICIES`.
 #[map]
 pub static EPOCH: Array<u32> = Array::with_max_entries(1, 0);
@@ -189,6 +192,21 @@ fn ring_of(ring: u8) -> *const RingBuf {
         1 => &raw const RING_1,
         2 => &raw const RING_2,
         _ => &raw const RING_3,
+    }
+}
+
+/// How much of a transfer may be copied: of a long one the less the more waits in the ring buffer, so that one that is faster than
+/// its reader leaves room for the others.
+#[inline(always)]
+pub unsafe fn affordable(ring: u8, wanted: u64) -> u64 {
+    if wanted <= SHORT_CALL_BYTES {
+        return wanted;
+    }
+    let waiting = unsafe { helpers::bpf_ringbuf_query(ring_of(ring).cast_mut().cast(), BPF_RB_AVAIL_DATA as u64) };
+    match waiting {
+        0..HALF_FULL => wanted,
+        HALF_FULL..NEARLY_FULL => HEADER_BYTES,
+        _ => 0,
     }
 }
 

@@ -29,6 +29,9 @@ pub struct Session {
     pub objections: u8,
     /// 1 when the program has closed it: calls that are under way go on, and the next one is another session's.
     pub over: u8,
+    /// See [`ebpf_abi::Decision`].
+    pub sent_from: u64,
+    pub received_from: u64,
 }
 
 /// Names a session by when and on which CPU it was first heard of: a counter would have to be shared with programs that may
@@ -57,6 +60,8 @@ pub unsafe fn in_call(key: SessionKey) -> Option<*mut Session> {
             evidence: evidence::NONE,
             objections: 0,
             over: 0,
+            sent_from: 0,
+            received_from: 0,
         };
         let _ = SESSIONS.insert(key, new, 0);
         SESSIONS.get_ptr_mut(key)
@@ -135,6 +140,8 @@ pub unsafe fn bind(session: *mut Session, touch: *const Touch, how: u8) {
         session.objections = 0;
         session.policy = 0;
         session.epoch = 0;
+        session.sent_from = 0;
+        session.received_from = 0;
     }
 }
 
@@ -174,7 +181,9 @@ pub unsafe fn current_policy(session: *mut Session) -> Policy {
         {
             session.epoch = *epoch;
             if let Some(decided) = POLICIES.get(session.connection | PLAIN_BIT) {
-                session.policy = *decided;
+                session.policy = decided.policy;
+                session.sent_from = decided.sent_from;
+                session.received_from = decided.received_from;
             }
         }
         session.policy

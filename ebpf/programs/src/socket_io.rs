@@ -9,7 +9,7 @@ use ebpf_abi::{
 use crate::copy::{self, Beginning};
 use crate::evidence;
 use crate::kernel::{AF_INET, AF_INET6, OWN_PID, read_user};
-use crate::maps::{counters, notice};
+use crate::maps::{affordable, counters, notice};
 use crate::socket_state;
 use crate::user_buffer::{self, UserBuffer};
 
@@ -113,11 +113,14 @@ unsafe fn transfer(ctx: &BtfTracePointContext, direction_: u8) {
             counters.counted.bytes += len;
             return;
         }
-        let wanted = match policy_ {
+        let needed_from = if sending { state.sent_from } else { state.received_from };
+        let needed = match policy_ {
+            _ if offset + len <= needed_from => 0,
             policy::HEADERS => smaller(len, HEADER_BYTES),
             policy::UNCLASSIFIED if offset > UNCLASSIFIED_BYTES_MAX && transport_ != transport::UDP => 0,
             _ => smaller(len, CALL_BYTES_MAX),
         };
+        let wanted = affordable(state.ring, needed);
         // MSG_TRUNC on a stream throws the bytes away
         let thrown_away = call_flags & MSG_TRUNC != 0 && transport_ == transport::TCP;
         let buffer = if thrown_away { None } else { user_buffer::of_this_call(len, sending) };
@@ -138,7 +141,17 @@ unsafe fn transfer(ctx: &BtfTracePointContext, direction_: u8) {
             None => copy::gather(direction_ as u64, &UserBuffer { at: 0, len: 0, count: 0, name: 0 }),
         }
         let Some(work) = copy::scratch(direction_ as u64) else { return };
-        let count = if work.transfer.lost == 0 { &mut counters.copied } else { &mut counters.ring_full };
+        if work.transfer.lost == 0 && wanted < needed {
+            counters.over_budget.events += 1;
+            counters.over_budget.bytes += needed - wanted;
+            counters.copied.bytes += len - (needed - wanted);
+            return;
+        }
+        let count = match work.transfer.lost {
+            0 if offset + len <= needed_from => &mut counters.counted,
+            0 => &mut counters.copied,
+            _ => &mut counters.ring_full,
+        };
         count.events += 1;
         count.bytes += len;
     }

@@ -51,7 +51,9 @@ pub unsafe fn current_policy(state: &mut SocketState) -> u32 {
     {
         state.epoch = *epoch;
         if let Some(decided) = unsafe { POLICIES.get(state.connection) } {
-            state.policy = *decided;
+            state.policy = decided.policy;
+            state.sent_from = decided.sent_from;
+            state.received_from = decided.received_from;
         }
     }
     state.policy

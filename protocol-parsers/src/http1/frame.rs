@@ -5,7 +5,7 @@
 
 use super::chunk::{self, CHUNK_START, Chunk};
 use super::head::{Head, Headers};
-use super::limits::{HEAD_BYTES_MAX, MALFORMED_BYTES_MAX, START_LINE_BYTES_MAX};
+use super::limits::{HEAD_BYTES_MAX, MALFORMED_BYTES_MAX, START_LINE_BYTES_MAX, UNTIL_END_STEP_BYTES};
 use super::line;
 use super::message::Message;
 use crate::{Flow, Moment, Skipped};
@@ -444,6 +444,16 @@ impl Reader {
             self.last = at;
         }
         absorbed
+    }
+
+    /// How many of the next bytes are body for certain.
+    pub fn body_left(&self) -> u64 {
+        match self.phase {
+            _ if self.doubted => 0,
+            Phase::Length(left) | Phase::Chunk(Chunk::Data(left)) => left,
+            Phase::UntilEnd => UNTIL_END_STEP_BYTES,
+            Phase::Start | Phase::Headers | Phase::Chunk(_) => 0,
+        }
     }
 
     /// Bytes were not seen, and with them where messages begin.

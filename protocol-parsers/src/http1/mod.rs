@@ -65,6 +65,8 @@ mod limits {
     pub const UPGRADE_BYTES_MAX: usize = 16 << 10;
     /// Bytes that are no HTTP, after which the connection is classified anew.
     pub const MALFORMED_BYTES_MAX: u64 = 64 << 10;
+    /// Of a body that ends with its connection, how much is passed over before it is looked at again.
+    pub const UNTIL_END_STEP_BYTES: u64 = 16 << 20;
     /// How much of a connection joined in the middle is looked through for a start line.
     pub const DETECT_BYTES_MAX: usize = 512;
     /// How long a response waits for its request to be seen: the two may be reported by two threads, late by a moment.

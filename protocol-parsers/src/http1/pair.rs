@@ -230,6 +230,17 @@ impl Parser for Connection {
         }
     }
 
+    fn passes_over(&self, flow: Flow) -> u64 {
+        if self.handed_over {
+            return self.successor.as_ref().map_or(0, |next| next.parser.passes_over(flow));
+        }
+        let (reader, kept) = match flow {
+            Flow::ToServer => (&self.requests, self.queue.keeps_body()),
+            Flow::ToClient => (&self.responses, self.answer.as_ref().is_some_and(|answer| !answer.message.body_cut)),
+        };
+        if kept { 0 } else { reader.body_left() }
+    }
+
     fn successor(&mut self) -> Option<Successor> {
         self.successor.take()
     }

@@ -90,6 +90,12 @@ impl Queue {
         self.waiting.back_mut()?.request.as_deref_mut()
     }
 
+    /// Whether more of the body that is being received would be kept.
+    pub fn keeps_body(&self) -> bool {
+        let last = if self.receiving { self.waiting.back() } else { None };
+        last.and_then(|last| last.request.as_ref()).is_some_and(|request| !request.body_cut)
+    }
+
     /// The last request is received, or what there is of it. Answers its kind while it waits.
     pub fn received(&mut self, bytes: u64, last_ns: u64, whole: bool) -> Option<Kind> {
         if !std::mem::take(&mut self.receiving) {

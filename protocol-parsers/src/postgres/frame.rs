@@ -218,6 +218,13 @@ impl Frames {
         std::mem::take(&mut self.seek.matched) as u64
     }
 
+    /// How many of the next bytes are not kept.
+    pub fn passes_over(&self) -> u64 {
+        let inside = !self.given && !self.lost && self.passed >= 5;
+        let full = self.holed || self.kept.len() >= kept_max(self.flow, self.head[0]);
+        if inside && full { self.total().saturating_sub(self.passed) } else { 0 }
+    }
+
     /// `len` bytes were not seen.
     pub fn unseen(&mut self, len: u64) -> Hole {
         if self.given {

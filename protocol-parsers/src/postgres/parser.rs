@@ -327,6 +327,14 @@ impl Parser for Connection {
         self.successor.take()
     }
 
+    fn passes_over(&self, flow: Flow) -> u64 {
+        match flow {
+            _ if self.handed_over || self.opening.is_some() => 0,
+            Flow::ToServer => self.up.passes_over(),
+            Flow::ToClient => self.down.passes_over(),
+        }
+    }
+
     fn heap_bytes(&self) -> usize {
         let opening = self.opening.as_ref().map_or(0, Opening::heap_bytes);
         self.up.heap_bytes() + self.down.heap_bytes() + self.session.heap_bytes() + opening

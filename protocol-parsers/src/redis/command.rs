@@ -308,6 +308,12 @@ impl Commands {
 
     /// `len` bytes that were not seen. After `Inside`, `next` is to be called without bytes; after `Cut`, the command is to be
     /// taken.
+    /// How many of the next bytes are not kept.
+    pub fn passes_over(&self) -> u64 {
+        let inside = self.words > 0 && !self.lost;
+        self.bulk.as_ref().filter(|_| inside).map_or(0, Bulk::passes_over)
+    }
+
     pub fn unseen(&mut self, len: u64) -> Hole {
         if let Some(bulk) = &mut self.bulk
             && self.words > 0

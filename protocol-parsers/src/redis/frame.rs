@@ -147,6 +147,11 @@ impl Bulk {
         self.passed += data.len() as u64;
     }
 
+    /// How many of the next bytes are not kept.
+    pub fn passes_over(&self) -> u64 {
+        if self.passed < self.keep_max as u64 { 0 } else { (self.length + 2).saturating_sub(self.passed) }
+    }
+
     /// `len` bytes that were not seen; `false` when they reach beyond this value.
     pub fn unseen(&mut self, len: u64) -> bool {
         let inside = len <= self.length + 2 - self.passed;

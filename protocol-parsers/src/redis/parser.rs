@@ -462,6 +462,14 @@ impl Parser for Connection {
         if foreign { State::NotMine } else { State::Working }
     }
 
+    fn passes_over(&self, flow: Flow) -> u64 {
+        match flow {
+            _ if self.replicating => 0,
+            Flow::ToServer => self.commands.passes_over(),
+            Flow::ToClient => self.replies.passes_over(),
+        }
+    }
+
     fn heap_bytes(&self) -> usize {
         self.commands.heap_bytes() + self.replies.heap_bytes() + self.queue.heap_bytes() + self.gathered.text.capacity()
     }

@@ -314,6 +314,11 @@ impl Replies {
 
     /// `len` bytes that were not seen. After `Inside`, `next` is to be called without bytes. After `Cut`, what there is of
     /// the reply is to be taken.
+    /// How many of the next bytes are not kept.
+    pub fn passes_over(&self) -> u64 {
+        self.bulk.as_ref().filter(|_| !self.lost).map_or(0, |(bulk, _)| bulk.passes_over())
+    }
+
     pub fn unseen(&mut self, len: u64) -> Hole {
         if let Some((bulk, _)) = &mut self.bulk
             && bulk.unseen(len)

@@ -6,7 +6,7 @@ use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 
-use super::harness::{Step, assert_rows, request, response, run};
+use super::harness::{Step, assert_rows, check, request, response, run};
 use crate::{Flow, Settings};
 
 const GET: &str = "GET / HTTP/1.1\r\n\r\n";
@@ -170,4 +170,24 @@ fn large_bodies_are_not_held() {
     steps.extend(vec![response(vec![b'b'; 1 << 20]); 50]);
     let got = run(&Settings::default(), true, &steps, usize::MAX);
     assert!(got.heap_bytes_max < 200 << 10, "{}", got.heap_bytes_max);
+}
+
+#[test]
+fn the_rest_of_a_large_body_is_passed_over() {
+    let body = "b".repeat(200_000);
+    let upload = format!("POST / HTTP/1.1\r\nContent-Length: 200000\r\n\r\n{body}");
+    let length = format!("HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n{body}");
+    let chunks = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n30d40\r\n{body}\r\n5\r\nabcde\r\n0\r\n\r\n");
+    let until_end = format!("HTTP/1.1 200 OK\r\n\r\n{body}");
+    for answer in [&length, &chunks, &until_end] {
+        let script = [request(&upload), response(answer), Step::End(Flow::ToClient)];
+        let whole = run(&Settings::default(), true, &script, usize::MAX).rows.lines;
+        // the same when what is passed over is not seen
+        check(&script, &whole.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+    let mut fed = run(&Settings::default(), true, &[request(&upload[..100_000])], 1);
+    assert_eq!(fed.parser.passes_over(Flow::ToServer), upload.len() as u64 - 100_000);
+    // what a row keeps is wanted
+    fed.turn(&response(&length[..1000]), || 1);
+    assert_eq!(fed.parser.passes_over(Flow::ToClient), 0);
 }

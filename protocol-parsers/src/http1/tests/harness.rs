@@ -38,6 +38,12 @@ pub fn check(steps: &[Step], rows: &[&str]) {
     assert_rows(&whole.rows.lines, rows);
     assert_eq!(whole.rows.skipped, [], "skipped");
     whole.rows.assert_same(&run(&Settings::default(), true, steps, 1).rows);
+    let mut of_what_counts = talk(&Settings::default(), true);
+    of_what_counts.passes_over = true;
+    for step in steps {
+        of_what_counts.turn(step, || 1);
+    }
+    whole.rows.assert_same(&of_what_counts.rows);
 }
 
 /// The rows and losses of a script on a connection joined or damaged.

@@ -4,9 +4,9 @@ use proptest::prelude::*;
 
 use super::harness::*;
 use super::wire::*;
-use crate::Skipped;
 use crate::conversation::damage::{Said, damage, pieces, same_in_pieces, turns};
 use crate::limits::PENDING_REQUESTS_MAX;
+use crate::{Flow, Skipped};
 
 #[test]
 fn long_pipelines_keep_their_alignment() {
@@ -147,4 +147,22 @@ proptest! {
         }
         fed.close();
     }
+}
+
+#[test]
+fn the_rest_of_a_long_message_is_passed_over() {
+    let long = format!("select '{}'", "x".repeat(300_000));
+    let asked = query(&long);
+    let mut fed = talk(true);
+    fed.whole(&[Client(&login("a", "b")), Server(&ready()), Client(&asked[..200_000])]);
+    assert_eq!(fed.parser.passes_over(Flow::ToServer), asked.len() as u64 - 200_000);
+    // of a row of a result nothing is kept
+    let row = message(b'D', &[&[0, 1, 0, 4, 0x93, 0xe0][..], &[b'y'; 300_000]].concat());
+    fed.whole(&[Client(&asked[200_000..]), Server(&row[..10])]);
+    assert_eq!(fed.parser.passes_over(Flow::ToClient), row.len() as u64 - 10);
+    let (login, welcome, done) = (login("a", "b"), ready(), done("SELECT 1"));
+    let turns = [Client(&login), Server(&welcome), Client(&asked), Server(&row), Server(&done)];
+    let lines = rows(true, &turns, || usize::MAX).lines;
+    assert_eq!(lines.len(), 2);
+    check(&turns, &lines.iter().map(String::as_str).collect::<Vec<_>>());
 }

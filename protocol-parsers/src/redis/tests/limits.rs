@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::harness::*;
 use crate::conversation::damage::{Said, damage, pieces, same_in_pieces, turns};
 use crate::limits::PENDING_REQUESTS_MAX;
-use crate::{Skipped, State};
+use crate::{Flow, Skipped, State};
 
 #[test]
 fn long_pipelines_keep_their_alignment() {
@@ -140,4 +140,20 @@ proptest! {
         }
         fed.close();
     }
+}
+
+#[test]
+fn the_rest_of_a_large_value_is_passed_over() {
+    let value = vec![b'v'; 300_000];
+    let set = resp(&[b"SET", b"k", &value]);
+    let mut fed = talk(true);
+    fed.turn(Client(&set[..20_000]), || usize::MAX);
+    assert_eq!(fed.parser.passes_over(Flow::ToServer), set.len() as u64 - 20_000);
+    assert_eq!(fed.parser.passes_over(Flow::ToClient), 0);
+    let reply = [&b"$300000\r\n"[..], &value, b"\r\n"].concat();
+    let turns = [Client(&set), Server(b"+OK\r\n"), Client(&command("GET k")), Server(&reply), Client(&command("GET n"))];
+    let turns = [&turns[..], &[Server(b"$-1\r\n")]].concat();
+    let lines = rows(true, &turns, || usize::MAX).lines;
+    assert_eq!(lines.len(), 3);
+    check(&turns, &lines.iter().map(String::as_str).collect::<Vec<_>>());
 }
