@@ -182,12 +182,13 @@ impl HeapProbes {
 
     /// Leaves the process; what was seen can still be asked for.
     pub fn detach(&mut self) {
-        if self.attached.take().is_some() {
-            let nobody = HeapSession { number: self.number, ..HeapSession::default() };
-            if let Err(error) = self.session.set(0, PodSession(nobody), 0) {
-                tracing::warn!("a heap profile did not end: {}", chain(&error));
-            }
+        let Some(attached) = self.attached.take() else { return };
+        // all programs at once: leaving the places takes a while, and what is given meanwhile would not be seen to be taken
+        let nobody = HeapSession { number: self.number, ..HeapSession::default() };
+        if let Err(error) = self.session.set(0, PodSession(nobody), 0) {
+            tracing::warn!("a heap profile did not end at once: {}", chain(&error));
         }
+        drop(attached);
     }
 
     /// The samples of the last process whose memory was not given back.
