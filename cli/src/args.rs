@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
+use query_engine::api::{HEAP_SECONDS_DEFAULT, HEAP_SECONDS_MAX};
 
 use crate::client::ServerArg;
 use crate::output::FormatArg;
@@ -33,6 +34,7 @@ pub enum Command {
     Record(RecordArgs),
     Sql(SqlArgs),
     Flamegraph(FlamegraphArgs),
+    Heap(HeapArgs),
     Doctor(DoctorArgs),
     Tables(TablesArgs),
 }
@@ -78,6 +80,9 @@ pub struct RunArgs {
     /// Take stacks of page faults, too: where memory is touched for the first time
     #[arg(long)]
     pub profile_faults: bool,
+    /// Take stacks where the memory of processes grows, too: by bytes that stay resident
+    #[arg(long)]
+    pub profile_rss_growth: bool,
     /// OpenTelemetry collector that profiles are sent to by HTTP, such as http://127.0.0.1:4318
     #[cfg(feature = "otlp")]
     #[arg(long, value_name = "URL")]
@@ -169,7 +174,7 @@ pub struct FlamegraphArgs {
     /// Only samples of processes and threads while they answered requests for which this condition over the view requests holds
     #[arg(long, value_name = "EXPR")]
     pub requests: Option<String>,
-    /// Kind of samples: on_cpu, off_cpu, page_fault …
+    /// Kind of samples: on_cpu, off_cpu, page_fault, rss_growth …
     #[arg(long, default_value = "on_cpu")]
     pub kind: String,
     /// What stands above the frames
@@ -192,6 +197,49 @@ pub struct FlamegraphArgs {
     pub frames: Option<usize>,
     #[command(flatten)]
     pub server: ServerArg,
+}
+
+/// Who asks for memory in one process, and what is not given back: a flame graph, by a running earshot.
+#[derive(ClapArgs)]
+#[command(
+    after_help = "Probes the process's allocator (malloc and its like, also jemalloc's, mimalloc's, tcmalloc's; Go's) for so many seconds, no
+other process, and only then: each call takes 1 to 2 microseconds longer meanwhile. A summary is on standard error.
+
+Example:
+  earshot heap --pid 1234 --for 10 --format svg -o heap.svg
+  earshot heap --pid 1234 --for 30 --live > leaks.folded"
+)]
+pub struct HeapArgs {
+    /// The process
+    #[arg(long)]
+    pub pid: u32,
+    /// For how many seconds
+    #[arg(long = "for", value_name = "SECONDS", default_value_t = HEAP_SECONDS_DEFAULT, value_parser = seconds)]
+    pub for_: u64,
+    /// A sample stands for at least so many bytes [default: 524288]
+    #[arg(long, value_name = "BYTES")]
+    pub every: Option<u64>,
+    /// Only memory that was not given back by the end
+    #[arg(long)]
+    pub live: bool,
+    /// What stands above the frames
+    #[arg(long, default_value = "none", value_parser = ["none", "process", "thread", "service"])]
+    pub root: String,
+    /// What to write
+    #[arg(long, default_value = "folded", value_parser = ["folded", "pprof", "speedscope", "svg", "json"])]
+    pub format: String,
+    /// File to write instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub server: ServerArg,
+}
+
+/// 10 or 10s.
+fn seconds(text: &str) -> Result<u64, String> {
+    let number = text.strip_suffix('s').unwrap_or(text).parse::<u64>().ok();
+    let possible = number.filter(|n| (1..=HEAP_SECONDS_MAX).contains(n));
+    possible.ok_or_else(|| format!("from 1 to {HEAP_SECONDS_MAX} seconds"))
 }
 
 /// What this kernel, these privileges and these settings allow, and what to do about the rest.

@@ -39,6 +39,8 @@ pub struct Config {
     pub profile_hz: u32,
     /// Take stacks of page faults, too: one in 251.
     pub profile_faults: bool,
+    /// Take stacks where the memory of processes grows, too: one a MiB.
+    pub profile_rss_growth: bool,
     /// OpenTelemetry collector that profiles are sent to by HTTP; none when empty.
     #[cfg(feature = "otlp")]
     pub otlp_profiles: String,
@@ -60,6 +62,7 @@ impl Default for Config {
             redact_statements: false,
             profile_hz: 19,
             profile_faults: false,
+            profile_rss_growth: false,
             #[cfg(feature = "otlp")]
             otlp_profiles: String::new(),
         }
@@ -113,6 +116,7 @@ impl Config {
         *no_probes |= args.no_probes;
         *redact_statements |= args.redact_statements;
         self.profile_faults |= args.profile_faults;
+        self.profile_rss_growth |= args.profile_rss_growth;
         if args.token_file.is_some() {
             token_file.clone_from(&args.token_file);
         }

@@ -7,6 +7,7 @@ mod client;
 mod commands;
 mod config;
 mod exit;
+mod heap;
 #[cfg(any(test, feature = "otlp"))]
 mod otlp;
 mod output;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         args::Command::Record(record) => commands::record::record(record),
         args::Command::Sql(sql) => commands::sql::sql(sql),
         args::Command::Flamegraph(flamegraph) => commands::flamegraph::flamegraph(flamegraph),
+        args::Command::Heap(heap) => commands::heap::heap(heap),
         args::Command::Doctor(doctor) => commands::doctor::doctor(doctor),
         args::Command::Tables(tables) => commands::tables::tables(tables),
     };

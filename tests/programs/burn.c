@@ -37,13 +37,14 @@ int main(int argc, char **argv) {
     void (*alpha)(uint64_t) = (void (*)(uint64_t))dlsym(library, "alpha");
     void (*beta)(uint64_t) = (void (*)(uint64_t))dlsym(library, "beta");
 #endif
-    while (cpu_ns() < end) {
+    long turns = 0;
+    for (; cpu_ns() < end; turns++) {
         r = r * 1103515245 + 12345; /* turns of uneven length, so that no sampling period fits them */
         uint64_t part = 40000 + (r >> 8) % 160000;
         alpha(7 * part);
         beta(3 * part);
     }
-    printf("pid %d\ncpu %lu\n", getpid(), cpu_ns());
+    printf("pid %d\ncpu %lu\nturns %ld\n", getpid(), cpu_ns(), turns);
     return 0;
 }
 #endif

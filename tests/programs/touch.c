@@ -1,4 +1,4 @@
-/* touch MIB: touches so much new memory, seven pages in ten in one function and three in another, for some seconds. */
+/* touch MIB: touches so much new memory, seven pages in ten in one function and three in another, in no order, for some seconds. */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,8 +13,10 @@ APART void little(char *page) { *page = 1; }
 
 APART void touch(char *memory, long pages) {
     struct timespec pause = { 0, 10000000 };
+    unsigned random = 1;
     for (long i = 0; i < pages; i++) {
-        if (i % 10 < 7) much(memory + i * PAGE);
+        random = random * 1664525 + 1013904223;
+        if ((random >> 16) % 10 < 7) much(memory + i * PAGE);
         else little(memory + i * PAGE);
         if (i % 50 == 0) nanosleep(&pause, 0);
     }

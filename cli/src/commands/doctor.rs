@@ -1,6 +1,6 @@
 //! `earshot doctor`: what works here, what does not, and what to do about it.
 
-use collector::kernel::{Capture, StartError, can_read_kernel, missing_privileges};
+use collector::kernel::{Capture, ON_REQUEST, StartError, WantedSamples, can_read_kernel, missing_privileges};
 
 use crate::args::DoctorArgs;
 use crate::config::Config;
@@ -107,11 +107,18 @@ fn ports() -> Vec<Finding> {
 
 /// Loads and attaches everything, as a run would, and lets go again.
 fn capture(works: &mut bool) -> Vec<Finding> {
-    match Capture::start(Config::default().profile_hz, true) {
+    match Capture::start(WantedSamples { hz: Config::default().profile_hz, faults: true, growth: true }) {
         Ok(capture) => capture
             .probes()
             .into_iter()
-            .map(|p| finding(p.attached, "probe", format!("{} {}: {}", p.hook, p.target, p.reason), "less is known without it"))
+            .map(|p| {
+                finding(
+                    p.attached || p.reason == ON_REQUEST,
+                    "probe",
+                    format!("{} {}: {}", p.hook, p.target, p.reason),
+                    "less is known without it",
+                )
+            })
             .collect(),
         Err(error) => {
             *works = false;

@@ -1,12 +1,14 @@
 //! `earshot flamegraph`: a file from a running earshot.
 
 use std::io::Write;
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use query_engine::flamegraph::Parameters;
 
 use crate::args::FlamegraphArgs;
+use crate::client::ServerArg;
 use crate::exit::{Done, Failure};
 
 pub fn flamegraph(args: FlamegraphArgs) -> Done {
@@ -27,12 +29,22 @@ pub fn flamegraph(args: FlamegraphArgs) -> Done {
         normalize: args.normalize.then_some(true),
         frames: args.frames,
     };
-    // what cannot be meant is wrong usage, whether or not an earshot runs
-    parameters.read(now_ns()).map_err(|wrong| Failure::Usage(anyhow::anyhow!("{}; {}", wrong.detail, wrong.hint)))?;
-    let request = args.server.get("/api/v1/flamegraph").query_pairs(parameters.pairs());
-    let answer = args.server.checked(request.call())?;
+    check(&parameters)?;
+    write(&args.server, &parameters, args.output.as_deref())
+}
+
+/// What cannot be meant is wrong usage, whether or not an earshot runs.
+pub fn check(parameters: &Parameters) -> Done {
+    let read = parameters.read(now_ns());
+    read.map(|_| ()).map_err(|wrong| Failure::Usage(anyhow::anyhow!("{}; {}", wrong.detail, wrong.hint)))
+}
+
+/// The flame graph that these ask for, to a file or to standard output.
+pub fn write(server: &ServerArg, parameters: &Parameters, output: Option<&Path>) -> Done {
+    let request = server.get("/api/v1/flamegraph").query_pairs(parameters.pairs());
+    let answer = server.checked(request.call())?;
     let body = answer.into_body().into_with_config().limit(u64::MAX).read_to_vec().context("the answer ended early")?;
-    match &args.output {
+    match output {
         Some(path) => std::fs::write(path, body).with_context(|| format!("cannot write {}", path.display()))?,
         None => {
             let mut out = std::io::stdout().lock();

@@ -2,6 +2,7 @@
 
 pub mod doctor;
 pub mod flamegraph;
+pub mod heap;
 pub mod record;
 pub mod replay;
 pub mod run;

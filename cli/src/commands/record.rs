@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use arrow::array::RecordBatch;
+use collector::kernel::WantedSamples;
 use collector::live::{Live, Settings};
 use collector::replay::recording::Writer;
 
@@ -44,8 +45,7 @@ async fn write(file: PathBuf, seconds: Option<u64>) -> Done {
         parsing: protocol_parsers::Settings::default(),
         // no row is kept
         redact: false,
-        profile_hz: 0,
-        profile_faults: false,
+        profile: WantedSamples::default(),
         sink: Arc::new(Nowhere),
         recorder: Some(Box::new(writer)),
     };

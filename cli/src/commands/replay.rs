@@ -71,7 +71,7 @@ async fn answer(args: &ReplayArgs, store: Arc<Store>) -> Done {
         return Ok(());
     }
     let ended = signals::asked_to_end();
-    let config = ServerConfig { token: None, metrics: Some(telemetry::metrics()?) };
+    let config = ServerConfig { metrics: Some(telemetry::metrics()?), ..ServerConfig::default() };
     let server = Server::bind(args.listen, config).await.map_err(bind_failure)?;
     let (stop, stopped) = watch::channel(false);
     let url = format!("http://{}", server.addr());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use arrow::array::RecordBatch;
-use collector::kernel::StartError;
+use collector::kernel::{StartError, WantedSamples};
 use collector::live::{Live, Settings};
 use query_engine::api::{BindError, Server, ServerConfig};
 use query_engine::pgwire;
@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use crate::args::RunArgs;
 use crate::config::Config;
 use crate::exit::{Done, Failure};
+use crate::heap::Profiler;
 use crate::{signals, telemetry};
 
 pub fn run(args: RunArgs) -> Done {
@@ -67,9 +68,13 @@ async fn serve(config: Config) -> Done {
     let ended = signals::asked_to_end();
     let token = config.token()?;
     let metrics = telemetry::metrics()?;
-    let server = Server::bind(config.listen, ServerConfig { token: token.clone(), metrics: Some(metrics) })
-        .await
-        .map_err(bind_failure)?;
+    let heaps = Profiler::default();
+    let server = Server::bind(
+        config.listen,
+        ServerConfig { token: token.clone(), metrics: Some(metrics), heap: Some(Arc::new(heaps.clone())) },
+    )
+    .await
+    .map_err(bind_failure)?;
     let pg = pgwire::Server::bind(config.pg_listen, token).await.map_err(bind_failure)?;
     let folder = DataDir::open(&config.data_dir).map_err(anyhow::Error::from)?;
     let host = config.host_name();
@@ -81,6 +86,9 @@ async fn serve(config: Config) -> Done {
     let engine = SqlEngine::new(store.clone(), Limits::default()).map_err(anyhow::Error::from)?;
 
     let live = if config.no_probes { None } else { Some(start_capture(&config, host, store.clone()).map_err(start_failure)?) };
+    if let Some(live) = &live {
+        heaps.is(live.heaps());
+    }
     let url = format!("http://{}", server.addr());
     let (stop, stopped) = watch::channel(false);
     let ready = server.ready();
@@ -114,8 +122,7 @@ fn start_capture(config: &Config, host: String, store: Arc<Store>) -> Result<Liv
         host,
         parsing: config.parsing(),
         redact: config.redact_statements,
-        profile_hz: config.profile_hz,
-        profile_faults: config.profile_faults,
+        profile: WantedSamples { hz: config.profile_hz, faults: config.profile_faults, growth: config.profile_rss_growth },
         sink: Arc::new(StoreSink(store)),
         recorder: None,
     })

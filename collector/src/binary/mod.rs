@@ -1,9 +1,10 @@
 //! Programs and libraries on disk: which TLS library a file holds, and where its functions can be probed.
 //!
 //! In: an open file. Out: an [`Analysis`]: places ([`Site`]) of which each says what is known there and what a probe on it
-//! costs. Reads in pieces, with bounded memory, and never maps. Only x86-64; a file for another processor holds nothing here.
+//! costs; beside that, the memory allocator in a file. Reads in pieces, with bounded memory, and never maps. Only x86-64; a file for another processor holds nothing here.
 //! Attaches nothing, and knows no process.
 
+mod allocator;
 mod c_library;
 pub(crate) mod elf;
 mod emulated;
@@ -30,6 +31,7 @@ mod values;
 use std::fs::File;
 use std::io;
 
+pub use allocator::{Allocator, AllocatorSite, Gives, allocator};
 pub use site::{Analysis, Call, Confidence, Kind, Layout, Moment, Place, Register, Site};
 
 use elf::Elf;

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 /// Types may nest this deep before a member is given up.
 const NESTING_DEPTH_MAX: u32 = 16;
 
+const KIND_ARRAY: u32 = 3;
 const KIND_STRUCT: u32 = 4;
 const KIND_UNION: u32 = 5;
 /// Modifiers that a member's type may hide behind: typedef, volatile, const, restrict, type tag.
@@ -67,6 +68,17 @@ impl Btf {
             }
             Some(offset)
         })
+    }
+
+    /// Offset in bytes of a member of one element of the array `array` (such as `rss_stat`) of the structure `name`; None when that
+    /// is no array of structures `element`.
+    pub fn offset_in_array(&self, name: &str, array: &str, (element, n): (&str, u32), path: &str) -> Option<u32> {
+        let element_id = *self.structs.get(element.as_bytes())?.first()?;
+        let (start, ty) = self.structs.get(name.as_bytes())?.iter().find_map(|id| self.member(*id, array, 0))?;
+        let (array_id, size) = (self.bare(ty), self.word(*self.types.get(element_id as usize)? + 8));
+        let of = self.types.get(array_id as usize).map(|at| self.bare(self.word(at + 12)));
+        let found = self.kind(array_id) == KIND_ARRAY && of == Some(element_id);
+        found.then_some(start + n * size + self.offset(element, path)?)
     }
 
     fn word(&self, at: usize) -> u32 {

@@ -9,9 +9,10 @@ use std::time::Duration;
 use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray, RingBuf};
 use aya::programs::{BtfTracePoint, Iter};
 use aya::{Btf as AyaBtf, Ebpf, EbpfLoader, Pod};
-use ebpf_abi::{Counters, Decision, ListenKey, Python, RINGS_MAX, hook};
+use ebpf_abi::{Counters, Decision, ListenKey, Python, RINGS_MAX, SAMPLE_PLACES, hook};
 
-use super::uprobes::{Attached, Probe, ProbesId, Uprobes};
+use super::heap::{self, HeapProbes};
+use super::uprobes::{self, Attached, Probe, ProbesId, Uprobes};
 use super::{btf::Btf, offsets, privileges, samples};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/../ebpf/object/earshot.bpf.o"));
@@ -67,6 +68,8 @@ pub struct Capture {
     probes: Vec<ProbeState>,
     /// Or why nothing in user space can be probed.
     uprobes: Result<Uprobes, String>,
+    /// Or why no heap can be profiled.
+    heap: Result<HeapProbes, String>,
 }
 
 /// One ring buffer.
@@ -156,8 +159,7 @@ struct PodListenKey(ListenKey);
 unsafe impl Pod for PodListenKey {}
 
 impl Capture {
-    /// `profile_hz` is how often a second stacks are taken on each CPU; 0 is never, also not of page faults.
-    pub fn start(profile_hz: u32, profile_faults: bool) -> Result<Self, StartError> {
+    pub fn start(profile: samples::Wanted) -> Result<Self, StartError> {
         let missing = privileges::missing_privileges();
         if !missing.is_empty() {
             return Err(StartError::NotPermitted { missing: missing.join(", ") });
@@ -168,6 +170,7 @@ impl Capture {
             let btf = Btf::parse(bytes).ok_or_else(|| StartError::Unknown { what: format!("{VMLINUX} is damaged") })?;
             offsets::all(&btf).map_err(|what| StartError::Unknown { what })?
         };
+        let pages_known = offsets.iter().any(|(name, offset)| *name == offsets::MM_ANON_PAGES && *offset != 0);
         let btf = AyaBtf::from_sys_fs().map_err(|e| StartError::Unknown { what: chain(&e) })?;
         let rings = (cpus() / CPUS_A_RING).next_power_of_two().clamp(1, RINGS_MAX);
         let (own_pid, mask) = (std::process::id(), rings as u32 - 1);
@@ -181,17 +184,25 @@ impl Capture {
         for unused in rings..RINGS_MAX {
             loader.map_max_entries(["RING_0", "RING_1", "RING_2", "RING_3"][unused], 4096);
         }
-        let period = samples::period_ns(profile_hz);
+        let period = samples::period_ns(profile.hz);
         loader.override_global("SAMPLE_PERIOD_NS", &period, true);
-        if profile_hz == 0 {
+        if profile.hz == 0 || !profile.growth {
+            loader.map_max_entries("GROWTHS", 1);
+        }
+        if profile.hz == 0 {
             loader.map_max_entries("RING_SAMPLES", 4096).map_max_entries("WAKERS", 1);
         } else {
             let cpus = aya::util::nr_cpus().map_err(|(what, e)| StartError::Unknown { what: format!("{what}: {e}") })?;
-            loader.map_max_entries("SAMPLE_SCRATCH", 2 * cpus as u32);
+            loader.map_max_entries("SAMPLE_SCRATCH", SAMPLE_PLACES * cpus as u32);
         }
         let mut ebpf = loader.load(OBJECT).map_err(|e| StartError::Load { what: chain(&e) })?;
-        let uprobes = Uprobes::load(&mut ebpf, OBJECT);
-        let mut capture = Self { ebpf, rings, probes: vec![], uprobes };
+        // every program before any map is taken
+        let first = uprobes::load_first(&mut ebpf);
+        let on = if profile.hz == 0 { Err("the profiler is switched off (--profile-hz 0)".to_owned()) } else { first.clone() };
+        let heap = on.and_then(|()| heap::Programs::load(&ebpf, OBJECT));
+        let uprobes = first.and_then(|()| Uprobes::load(&mut ebpf, OBJECT));
+        let heap = heap.and_then(|programs| HeapProbes::new(&mut ebpf, programs));
+        let mut capture = Self { ebpf, rings, probes: vec![], uprobes, heap };
         capture.find_listeners(&btf);
         for (program, target, reason) in PROGRAMS {
             let attached = capture.attach(program, target, &btf);
@@ -209,7 +220,7 @@ impl Capture {
                 run_time_ns: None,
             });
         }
-        capture.probes.extend(samples::attach(&mut capture.ebpf, &btf, profile_hz, profile_faults));
+        capture.probes.extend(samples::attach(&mut capture.ebpf, &btf, profile, pages_known));
         Ok(capture)
     }
 
@@ -304,6 +315,11 @@ impl Capture {
         }
     }
 
+    /// The probes of one process's heap, or why there are none.
+    pub fn heap(&mut self) -> Result<&mut HeapProbes, String> {
+        self.heap.as_mut().map_err(|why| why.clone())
+    }
+
     /// What the programs saw so far, all CPUs together.
     pub fn counters(&self) -> Counters {
         let mut sum = Counters::default();
@@ -361,6 +377,10 @@ impl Capture {
         }
         if let Ok(uprobes) = &self.uprobes {
             probes.extend(uprobes.states());
+        }
+        match &self.heap {
+            Ok(heap) => probes.extend(heap.states()),
+            Err(why) => probes.push(heap::refused(why)),
         }
         probes
     }

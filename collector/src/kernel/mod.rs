@@ -8,6 +8,7 @@
 mod btf;
 mod capture;
 mod clock;
+mod heap;
 mod mappings;
 mod multi;
 mod offsets;
@@ -18,8 +19,9 @@ mod uprobes;
 
 pub use capture::{Capture, Policies, ProbeState, Pythons, Ring, StartError};
 pub use clock::{Clock, boottime_minus_monotonic_ns, monotonic_ns};
+pub use heap::{HeapProbe, HeapProbes, ON_REQUEST};
 pub use mappings::{Mapped, Mappings};
 pub use privileges::{can_read_kernel, missing_privileges, prefer_this_thread, raise_limits, release_memory};
 pub use record::{PythonFrames, Record, Sample, decode, decode_python, decode_sample};
-pub use samples::{PROFILE_HZ_MAX, period_ns};
+pub use samples::{PROFILE_HZ_MAX, Wanted as WantedSamples, period_ns};
 pub use uprobes::{Attached, Probe, ProbesId, Run};

@@ -20,6 +20,7 @@ const BPF_BTF_GET_FD_BY_ID: libc::c_int = 19;
 const BPF_LINK_CREATE: libc::c_int = 28;
 const BPF_PROG_TYPE_KPROBE: u32 = 2;
 const BPF_TRACE_UPROBE_MULTI: u32 = 48;
+const BPF_TRACE_UPROBE_SESSION: u32 = 57;
 const BPF_F_UPROBE_MULTI_RETURN: u32 = 1;
 const PROGRAM_NAME_BYTES: usize = 16;
 
@@ -75,6 +76,23 @@ pub struct Spot {
     pub cookie: u64,
 }
 
+/// When a program runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    /// At the instruction.
+    Passes,
+    /// When the function returns whose return address is on top of the stack there.
+    Returns,
+    /// At the instruction, and when the function returns if the program asked for that (Linux 6.13).
+    Session,
+}
+
+impl Form {
+    fn attach_type(self) -> u32 {
+        if self == Form::Session { BPF_TRACE_UPROBE_SESSION } else { BPF_TRACE_UPROBE_MULTI }
+    }
+}
+
 /// While it is held its instructions are probed.
 #[derive(Debug)]
 pub struct Link {
@@ -84,16 +102,16 @@ pub struct Link {
 /// A program that can be attached to many places at once.
 pub struct Program {
     fd: OwnedFd,
-    returns: bool,
+    form: Form,
 }
 
-/// Loads these programs; `returns` says which run when a function returns. `loaded` is a program that aya loaded from the same
+/// Loads these programs. `loaded` is a program that aya loaded from the same
 /// object. The error says why the kernel has none of it.
 pub fn load<const N: usize>(
     object: &[u8],
     ebpf: &Ebpf,
     loaded: &str,
-    wanted: [(&str, bool); N],
+    wanted: [(&str, Form); N],
 ) -> Result<[Program; N], String> {
     let types = types_of(ebpf, loaded)?;
     let mut object = Object::parse(object).map_err(|e| chain(&e))?;
@@ -104,11 +122,11 @@ pub fn load<const N: usize>(
     object.relocate_maps(placed.into_iter(), &text).map_err(|e| chain(&e))?;
     object.relocate_calls(&text).map_err(|e| chain(&e))?;
     let mut programs = vec![];
-    for (name, returns) in wanted {
+    for (name, form) in wanted {
         let program = object.programs.get(name).ok_or_else(|| format!("no program {name} in the object"))?;
         let function = object.functions.get(&program.function_key()).ok_or_else(|| format!("{name} has no code"))?;
-        let fd = load_one(name, function, &types).map_err(|e| format!("cannot load {name}: {e}"))?;
-        programs.push(Program { fd, returns });
+        let fd = load_one(name, form, function, &types).map_err(|e| format!("cannot load {name}: {e}"))?;
+        programs.push(Program { fd, form });
     }
     programs.try_into().map_err(|_| "not every program was loaded".to_owned())
 }
@@ -136,7 +154,7 @@ fn descriptor(map: &Map) -> Option<RawFd> {
     }
 }
 
-fn load_one(name: &str, function: &Function, types: &OwnedFd) -> io::Result<OwnedFd> {
+fn load_one(name: &str, form: Form, function: &Function, types: &OwnedFd) -> io::Result<OwnedFd> {
     let (functions, lines) = (function.func_info.func_info_bytes(), function.line_info.line_info_bytes());
     let mut short = [0; PROGRAM_NAME_BYTES];
     for (to, from) in short.iter_mut().take(PROGRAM_NAME_BYTES - 1).zip(name.bytes()) {
@@ -148,7 +166,7 @@ fn load_one(name: &str, function: &Function, types: &OwnedFd) -> io::Result<Owne
         instructions_at: function.instructions.as_ptr() as u64,
         license_at: c"Dual MIT/GPL".as_ptr() as u64,
         name: short,
-        attach_type: BPF_TRACE_UPROBE_MULTI,
+        attach_type: form.attach_type(),
         btf: types.as_raw_fd() as u32,
         function_info_bytes: function.func_info_rec_size as u32,
         function_info_at: functions.as_ptr() as u64,
@@ -162,20 +180,21 @@ fn load_one(name: &str, function: &Function, types: &OwnedFd) -> io::Result<Owne
 }
 
 impl Program {
-    /// Probes all of these instructions of the file, in every process, or none of them.
-    pub fn attach(&self, file: &File, spots: &[Spot]) -> io::Result<Link> {
+    /// Probes all of these instructions of the file, or none of them: in every process, or in one.
+    pub fn attach(&self, file: &File, spots: &[Spot], pid: Option<u32>) -> io::Result<Link> {
         // the file itself, whatever its name is by now, in whatever mount namespace
         let path = CString::new(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
         let offsets: Vec<u64> = spots.iter().map(|s| s.offset).collect();
         let cookies: Vec<u64> = spots.iter().map(|s| s.cookie).collect();
         let request = LinkRequest {
             program: self.fd.as_raw_fd() as u32,
-            attach_type: BPF_TRACE_UPROBE_MULTI,
+            attach_type: self.form.attach_type(),
             path_at: path.as_ptr() as u64,
             offsets_at: offsets.as_ptr() as u64,
             cookies_at: cookies.as_ptr() as u64,
             count: spots.len() as u32,
-            multi_flags: if self.returns { BPF_F_UPROBE_MULTI_RETURN } else { 0 },
+            multi_flags: if self.form == Form::Returns { BPF_F_UPROBE_MULTI_RETURN } else { 0 },
+            pid: pid.unwrap_or(0),
             ..Default::default()
         };
         call(BPF_LINK_CREATE, &request).map(|fd| Link { _held: fd })

@@ -41,12 +41,14 @@ const OFFSETS: &[(&str, &str, &str)] = &[
     ("BPRM_FILENAME", "linux_binprm", "filename"),
 ];
 
+/// Where a process's own pages are counted: its second counter. 0 on kernels that count them in another way.
+pub const MM_ANON_PAGES: &str = "MM_ANON_PAGES";
+
 /// Every offset, or the structure and member that this kernel lacks.
 pub fn all(btf: &Btf) -> Result<Vec<(&'static str, u32)>, String> {
-    OFFSETS
-        .iter()
-        .map(|(global, name, path)| {
-            btf.offset(name, path).map(|o| (*global, o)).ok_or_else(|| format!("struct {name} has no member {path}"))
-        })
-        .collect()
+    let known = OFFSETS.iter().map(|(global, name, path)| {
+        btf.offset(name, path).map(|o| (*global, o)).ok_or_else(|| format!("struct {name} has no member {path}"))
+    });
+    let pages = btf.offset_in_array("mm_struct", "rss_stat", ("percpu_counter", 1), "count");
+    known.chain([Ok((MM_ANON_PAGES, pages.unwrap_or(0)))]).collect()
 }

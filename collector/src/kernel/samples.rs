@@ -1,6 +1,6 @@
-//! The profiler's hooks: the clock and the page faults of each CPU, and the scheduler's tracepoints.
+//! The profiler's hooks: the clock and the page faults of each CPU, and tracepoints of the scheduler and of the memory accounting.
 //!
-//! In: how often. Out: what `probe_status` says of each hook. The records come by the ring buffer of samples.
+//! In: what stacks are wanted of. Out: what `probe_status` says of each hook. The records come by the ring buffer of samples.
 
 use aya::programs::perf_event::{PerfEventConfig, PerfEventScope, SamplePolicy, SoftwareEvent};
 use aya::programs::{BtfTracePoint, KProbe, PerfEvent};
@@ -19,21 +19,34 @@ pub const FIRST_FUNCTION: &str = "finish_task_switch";
 pub const AT_FIRST_FUNCTION: &str = "switched";
 
 /// Each program, by its position in `hook::NAMES`.
-pub const PROGRAMS: [(&str, usize); 5] = [
+pub const PROGRAMS: [(&str, usize); 6] = [
     ("sample_tick", hook::SAMPLE),
     ("switch", hook::SWITCH),
     ("switch_in", hook::SWITCH_IN),
     ("waking", hook::WAKING),
     ("fault", hook::FAULT),
+    ("growth", hook::GROWTH),
 ];
+
+/// What stacks are taken of.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted {
+    /// How often a second on each CPU, and of waits; 0 is never, also not of the others.
+    pub hz: u32,
+    /// Page faults.
+    pub faults: bool,
+    /// Growth of processes' memory.
+    pub growth: bool,
+}
 
 /// Time between two ticks; 0 when there are none.
 pub fn period_ns(hz: u32) -> u64 {
     if hz == 0 { 0 } else { (SECOND_NS + u64::from(hz) / 2) / u64::from(hz) }
 }
 
-/// Attaches what `hz` and `faults` ask for.
-pub fn attach(ebpf: &mut Ebpf, btf: &Btf, hz: u32, faults: bool) -> Vec<ProbeState> {
+/// Attaches what is wanted. `pages_known` says whether the programs know where the kernel counts processes' memory.
+pub fn attach(ebpf: &mut Ebpf, btf: &Btf, wanted: Wanted, pages_known: bool) -> Vec<ProbeState> {
+    let hz = wanted.hz;
     if hz == 0 {
         let off = |(_, at)| state("off", hook::NAMES[at], Err("the profiler is switched off (--profile-hz 0)".to_owned()));
         return PROGRAMS.into_iter().map(off).collect();
@@ -41,10 +54,16 @@ pub fn attach(ebpf: &mut Ebpf, btf: &Btf, hz: u32, faults: bool) -> Vec<ProbeSta
     let ticks = attach_event(ebpf, "sample_tick", SoftwareEvent::CpuClock, period_ns(hz))
         .map(|cpus| format!("stacks of what runs, {hz} times a second on each of {cpus} CPUs"));
     // the kernel counts every fault for it, which a program that does little else feels
-    let faults = if faults {
+    let faults = if wanted.faults {
         attach_event(ebpf, "fault", SoftwareEvent::PageFaults, FAULTS_PERIOD)
     } else {
         Err("switched on by --profile-faults".to_owned())
+    };
+    // it runs at every fault, too
+    let growth = match (wanted.growth, pages_known) {
+        (false, _) => Err("switched on by --profile-rss-growth".to_owned()),
+        (true, false) => Err("this kernel counts the memory of processes in another way".to_owned()),
+        (true, true) => attach_tracepoint(ebpf, btf, "growth", hook::GROWTH),
     };
     // a wait that is seen to begin and never to end would only cost time, and so would who ended one that nobody sees
     let tracepoint = attach_tracepoint(ebpf, btf, "switch_in", hook::SWITCH_IN);
@@ -71,6 +90,7 @@ pub fn attach(ebpf: &mut Ebpf, btf: &Btf, hz: u32, faults: bool) -> Vec<ProbeSta
         state(hook, target, ends.map(|()| "where threads waited".to_owned())),
         state("tp_btf", hook::NAMES[hook::WAKING], wakers.map(|()| "who wakes threads that wait".to_owned())),
         state("perf_event", hook::NAMES[hook::FAULT], faults.map(|_| format!("stacks of one page fault in {FAULTS_PERIOD}"))),
+        state("tp_btf", hook::NAMES[hook::GROWTH], growth.map(|()| "where the memory of processes grows".to_owned())),
     ]
 }
 

@@ -26,7 +26,7 @@ pub enum Run {
 const RUNS: [Run; 2] = [Run::Passes, Run::Return];
 
 impl Run {
-    fn program(self) -> &'static str {
+    pub(super) fn program(self) -> &'static str {
         match self {
             Run::Passes => "call_passes",
             Run::Return => "call_return",
@@ -113,12 +113,15 @@ pub struct Uprobes {
     attached: BTreeMap<ProbesId, Group>,
 }
 
+/// Loads the program of aya's own that the others' types are taken from, and that is left where the kernel has no others.
+pub fn load_first(ebpf: &mut Ebpf) -> Result<(), String> {
+    program(ebpf, Run::Return)?.load().map_err(|e| chain(&e))
+}
+
 impl Uprobes {
-    /// Loads the programs. The error says why nothing in user space can be probed on this kernel.
+    /// Loads the programs; the first is loaded. The error says why nothing in user space can be probed on this kernel.
     pub fn load(ebpf: &mut Ebpf, object: &[u8]) -> Result<Self, String> {
-        // aya's own are what the others' types are taken from, and what is left where the kernel has no others
-        program(ebpf, Run::Return)?.load().map_err(|e| chain(&e))?;
-        let wanted = [(Run::Passes.program(), false), (Run::Return.program(), true)];
+        let wanted = [(Run::Passes.program(), multi::Form::Passes), (Run::Return.program(), multi::Form::Returns)];
         let way = match multi::load(object, ebpf, Run::Return.program(), wanted) {
             Ok([passes, returns]) => Way::Together { passes, returns },
             Err(why) => {
@@ -222,7 +225,7 @@ impl Uprobes {
     fn hold(&self, ebpf: &mut Ebpf, file: &File, run: Run, spots: &[multi::Spot]) -> Result<Held, String> {
         if let Way::Together { passes, returns } = &self.way {
             let program = if run == Run::Return { returns } else { passes };
-            let link = program.attach(file, spots).map_err(|e| format!("cannot attach: {e}"))?;
+            let link = program.attach(file, spots, None).map_err(|e| format!("cannot attach: {e}"))?;
             return Ok(Held::Together { _link: link });
         }
         let spot = spots.first().ok_or("nothing to attach to")?;

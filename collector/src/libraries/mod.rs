@@ -8,7 +8,7 @@ mod analyses;
 pub(crate) mod files;
 mod limits;
 mod pending;
-mod sites;
+pub(crate) mod sites;
 mod told;
 
 use std::fs::File;
@@ -308,7 +308,7 @@ impl Library {
 
 /// Kernels 6.11 to 6.13 return from a probed function by a system call of their own, for which a seccomp filter that does not
 /// know it kills the program.
-fn return_probes_are_safe() -> bool {
+pub(crate) fn return_probes_are_safe() -> bool {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let mut numbers = release.split(['.', '-']).map_while(|n| n.parse::<u32>().ok());
     !matches!((numbers.next(), numbers.next()), (Some(6), Some(11..=13)))

@@ -1,6 +1,6 @@
 //! The sites of an analysis in the words of the kernel programs.
 
-use ebpf_abi::{GoDescriptor, Place as AbiPlace, Site as AbiSite, call, moment, place, runtime};
+use ebpf_abi::{GoDescriptor, Place as AbiPlace, Site as AbiSite, call, moment, place as kind_of, runtime};
 
 use crate::binary::{Analysis, Call, Confidence, Kind, Layout, Moment, Place, Register};
 use crate::kernel::{Probe, Run};
@@ -31,12 +31,12 @@ pub fn probes(analysis: &Analysis, path: &str) -> Vec<Probe> {
                 call,
                 moment,
                 runtime: if site.kind == Kind::Go { runtime::GO } else { runtime::THREADS },
-                object: abi(site.arguments[0]),
-                buffer: abi(site.arguments[1]),
-                length: abi(site.arguments[if call == call::SET_DESCRIPTOR { 1 } else { 3 }]),
-                result: abi(site.result),
-                plus: abi(site.plus),
-                status: abi(site.status),
+                object: place(site.arguments[0]),
+                buffer: place(site.arguments[1]),
+                length: place(site.arguments[if call == call::SET_DESCRIPTOR { 1 } else { 3 }]),
+                result: place(site.result),
+                plus: place(site.plus),
+                status: place(site.status),
                 go: analysis.layout.map(descriptor).unwrap_or_default(),
                 ..Default::default()
             },
@@ -68,11 +68,12 @@ fn call_of(call: Call) -> Option<u8> {
     })
 }
 
-fn abi(at: Place) -> AbiPlace {
+/// A place in the words of the kernel programs.
+pub fn place(at: Place) -> AbiPlace {
     match at {
-        Place::Unknown => AbiPlace { kind: place::NOWHERE, ..Default::default() },
-        Place::Register(register) => AbiPlace { kind: place::REGISTER, register: dwarf(register), ..Default::default() },
-        Place::Stack(offset) => AbiPlace { kind: place::STACK, offset, ..Default::default() },
+        Place::Unknown => AbiPlace { kind: kind_of::NOWHERE, ..Default::default() },
+        Place::Register(register) => AbiPlace { kind: kind_of::REGISTER, register: dwarf(register), ..Default::default() },
+        Place::Stack(offset) => AbiPlace { kind: kind_of::STACK, offset, ..Default::default() },
     }
 }
 

@@ -16,7 +16,8 @@ pub use worker::Recorder;
 use crate::batch::Sink;
 use crate::connect::Context;
 use crate::discover::Processes;
-use crate::kernel::{Capture, Clock, ProbeState, StartError, boottime_minus_monotonic_ns, release_memory};
+use crate::heap::{Heaps, Turn};
+use crate::kernel::{Capture, Clock, ProbeState, StartError, WantedSamples, boottime_minus_monotonic_ns, release_memory};
 use crate::libraries::{Libraries, Told};
 use crate::profile::Profiler;
 use worker::Policy;
@@ -26,10 +27,8 @@ pub struct Settings {
     pub parsing: protocol_parsers::Settings,
     /// Literals, parameters and what may quote them are replaced before rows are kept.
     pub redact: bool,
-    /// How often a second stacks are taken on each CPU; 0 is never.
-    pub profile_hz: u32,
-    /// Also stacks of page faults.
-    pub profile_faults: bool,
+    /// What stacks are taken of.
+    pub profile: WantedSamples,
     pub sink: Arc<dyn Sink>,
     /// Takes every raw record, before anything is made of it.
     pub recorder: Option<Box<dyn Recorder>>,
@@ -40,16 +39,17 @@ pub struct Live {
     threads: Vec<JoinHandle<()>>,
     capture: Arc<Mutex<Capture>>,
     told: Arc<Told>,
+    heaps: Heaps,
 }
 
 impl Live {
     /// Attaches the probes and starts. When it returns, every probe is attached.
     pub fn start(settings: Settings) -> Result<Self, StartError> {
-        let mut capture = Capture::start(settings.profile_hz, settings.profile_faults)?;
+        let mut capture = Capture::start(settings.profile)?;
         let clock = Clock::of_this_host();
         let processes = Arc::new(Processes::of_this_host(clock, boottime_minus_monotonic_ns()));
         let rings = capture.take_rings();
-        let samples = capture.take_samples().filter(|_| settings.profile_hz > 0);
+        let samples = capture.take_samples().filter(|_| settings.profile.hz > 0);
         let pythons = capture.take_pythons();
         let policies = capture.take_policies().map(|p| Arc::new(Mutex::new(p)));
         let stop = Arc::new(AtomicBool::new(false));
@@ -79,8 +79,9 @@ impl Live {
             };
             threads.push(spawn(format!("capture-{i}"), move || worker.run())?);
         }
+        let turn = Arc::new(Turn::default());
         if let Some(ring) = samples {
-            let profiler = Profiler::new(ring, pythons, context.clone(), stop.clone());
+            let profiler = Profiler::new(ring, pythons, context.clone(), turn.clone(), stop.clone());
             threads.push(spawn("profile".to_owned(), move || profiler.run())?);
         }
         let told = Arc::new(Told::default());
@@ -91,7 +92,13 @@ impl Live {
         threads.push(spawn("housekeeping".to_owned(), move || housekeeper.run())?);
         // reading the kernel's types took much more memory than what is kept of them
         release_memory();
-        Ok(Self { stop, threads, capture, told })
+        let heaps = Heaps::new(capture.clone(), turn, clock, stop.clone());
+        Ok(Self { stop, threads, capture, told, heaps })
+    }
+
+    /// Profiles the heaps of processes.
+    pub fn heaps(&self) -> Heaps {
+        self.heaps.clone()
     }
 
     pub fn probes(&self) -> Vec<ProbeState> {

@@ -2,9 +2,10 @@
 //!
 //! In: the ring buffer of samples. Out: rows, handed over each second. `frames` turns a sample into names, by what
 //! `host` knows; `named` remembers it; `written` numbers stacks; `rows` adds who it was, and `wakers` by whom it was
-//! woken. Does not decide what is sampled: the kernel does.
+//! woken; `heap` keeps those of allocations until a heap profile ends. Does not decide what is sampled: the kernel does.
 
 mod frames;
+mod heap;
 mod host;
 mod named;
 mod python;
@@ -16,13 +17,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use ebpf_abi::sample;
 use frames::{Frames, Programs};
+use heap::Held;
 use host::Host;
 use python::Pythons;
 use rows::Rows;
 
 use crate::batch::Writer;
 use crate::connect::Context;
+use crate::heap::Turn;
 use crate::kernel::{self, Ring, Sample, decode_python, decode_sample, monotonic_ns};
 
 /// Samples that are read before the clock is looked at again.
@@ -38,14 +42,17 @@ pub struct Profiler {
     stop: Arc<AtomicBool>,
     frames: Frames<Host>,
     rows: Rows,
+    held: Held,
+    turn: Arc<Turn>,
     writer: Writer,
 }
 
 impl Profiler {
-    pub fn new(ring: Ring, pythons: Option<kernel::Pythons>, context: Context, stop: Arc<AtomicBool>) -> Self {
+    pub fn new(ring: Ring, pythons: Option<kernel::Pythons>, context: Context, turn: Arc<Turn>, stop: Arc<AtomicBool>) -> Self {
         let writer = Writer::new(context.sink.clone(), context.host.clone());
         let frames = Frames::new(Host::new(context.processes.clone(), Pythons::new(pythons)));
-        Self { ring, context, stop, frames, rows: Rows::default(), writer }
+        let (rows, held) = (Rows::default(), Held::default());
+        Self { ring, context, stop, frames, rows, held, turn, writer }
     }
 
     pub fn run(mut self) {
@@ -55,13 +62,19 @@ impl Profiler {
             if !stopping {
                 self.ring.wait(PATIENCE);
             }
+            let heap_is_over = self.turn.is_over();
             let n = self.read();
             let now = monotonic_ns();
+            if heap_is_over && n < READ_MAX {
+                self.write_heap(now);
+            }
             if now - flushed >= FLUSH_NS {
                 flushed = now;
                 self.flush(now, false);
             }
             if stopping && n < READ_MAX {
+                let Self { turn, held, rows, .. } = &mut self;
+                turn.close(|fates| held.release(fates, rows));
                 self.flush(now, true);
                 return;
             }
@@ -72,18 +85,27 @@ impl Profiler {
     fn read(&mut self) -> usize {
         let mut records: Vec<Box<[u8]>> = vec![];
         let n = self.ring.read(READ_MAX, |bytes| records.push(bytes.into()));
-        let Self { frames, rows, writer, .. } = self;
+        let Self { frames, rows, held, writer, .. } = self;
         for sample in records.iter().filter_map(|bytes| decode_sample(bytes)) {
             frames.programs().expect(sample.header.pid);
         }
         for bytes in &records {
             match (decode_sample(bytes), decode_python(bytes)) {
-                (Some(sample), _) => take(&sample, frames, rows, writer),
+                (Some(sample), _) => take(&sample, frames, (&mut *rows, &mut *held), writer),
                 (None, Some(told)) => frames.programs().tell_python(told),
                 (None, None) => writer.losses.add("profile", "unknown_record", "stack_sample", 1, bytes.len() as u64),
             }
         }
         n
+    }
+
+    /// Rows of a heap profile that has ended; who waits for it finds them.
+    fn write_heap(&mut self, now_ns: u64) {
+        self.turn.clone().write(|fates| {
+            let sums = self.held.release(fates, &mut self.rows);
+            self.flush(now_ns, true);
+            sums
+        });
     }
 
     fn flush(&mut self, now_ns: u64, all: bool) {
@@ -93,9 +115,15 @@ impl Profiler {
     }
 }
 
-fn take(sample: &Sample<'_>, frames: &mut Frames<Host>, rows: &mut Rows, writer: &mut Writer) {
+fn take(sample: &Sample<'_>, frames: &mut Frames<Host>, (rows, held): (&mut Rows, &mut Held), writer: &mut Writer) {
     let stack = frames.of(sample, |id| rows.has(id));
-    if !rows.add(&sample.header, stack) {
+    let kept = if sample.header.what == sample::HEAP {
+        let waiting = rows.waiting(&sample.header, stack);
+        held.hold(&sample.header, waiting)
+    } else {
+        rows.add(&sample.header, stack)
+    };
+    if !kept {
         writer.losses.add("profile", "too_many_samples", "stack_sample", 1, 0);
     }
 }

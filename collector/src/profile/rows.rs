@@ -21,18 +21,21 @@ const WAIT_NS: u64 = 200_000_000;
 /// Position of the system call's number in the registers.
 const CALL: usize = 15;
 
-struct Waiting {
+/// A sample whose row is to be written.
+pub struct Waiting {
     time_ns: u64,
     pid: u32,
     tid: u32,
     cpu: u32,
     what: u8,
-    value_ns: u64,
+    pub value_ns: u64,
     comm: [u8; 16],
     waker: Waker,
     /// System call that it waited in.
     call: i64,
     stack_id: i64,
+    /// Of memory that was asked for: what became of it.
+    pub state: Option<&'static [u8]>,
 }
 
 #[derive(Default)]
@@ -54,13 +57,24 @@ impl Rows {
         if self.waiting.len() >= WAITING_MAX {
             return false;
         }
+        let waiting = self.waiting(header, stack);
+        self.push(waiting);
+        true
+    }
+
+    pub fn push(&mut self, waiting: Waiting) {
+        self.waiting.push(waiting);
+    }
+
+    /// The sample, whose row may be written later; its stack's is written soon.
+    pub fn waiting(&mut self, header: &SampleHeader, stack: Stack) -> Waiting {
         let stack_id = stack.id;
         if let Some(frames) = stack.frames
             && self.written.is_new(stack_id)
         {
             self.stacks.push((stack_id, frames));
         }
-        self.waiting.push(Waiting {
+        Waiting {
             time_ns: header.time_ns,
             pid: header.pid,
             tid: header.tid,
@@ -71,8 +85,8 @@ impl Rows {
             waker: header.waker,
             call: header.registers[CALL] as i64,
             stack_id,
-        });
-        true
+            state: None,
+        }
     }
 
     /// Writes stacks, and the samples that waited long enough.
@@ -106,6 +120,10 @@ impl Rows {
     }
 }
 
+fn is_memory(what: u8) -> bool {
+    matches!(what, sample::PAGE_FAULT | sample::RSS_GROWTH | sample::HEAP)
+}
+
 /// Until the first zero.
 pub fn text(comm: &[u8; 16]) -> &[u8] {
     &comm[..comm.iter().position(|b| *b == 0).unwrap_or(comm.len())]
@@ -136,6 +154,8 @@ fn write(
         sample::BLOCKED => (b"off_cpu", Some(b"blocked")),
         sample::PREEMPTED => (b"off_cpu", Some(b"preempted")),
         sample::PAGE_FAULT => (b"page_fault", None),
+        sample::RSS_GROWTH => (b"rss_growth", None),
+        sample::HEAP => (b"heap", waiting.state),
         _ => (b"on_cpu", None),
     };
     let row = StackSample {
@@ -146,7 +166,7 @@ fn write(
         cpu: Some(waiting.cpu as i32),
         stack_id: Some(waiting.stack_id),
         value: Some(waiting.value_ns as i64),
-        value_unit: Some(if waiting.what == sample::PAGE_FAULT { b"bytes" } else { b"ns" }),
+        value_unit: Some(if is_memory(waiting.what) { b"bytes" } else { b"ns" }),
         waker_thread_id: by.map(|thread| thread.tid as i32),
         waker_thread_name: by.map(|thread| thread.name),
         waker_context: woken.as_ref().map(|woken| woken.context),

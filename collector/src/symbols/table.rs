@@ -95,7 +95,9 @@ pub struct Table {
 
 impl Table {
     pub fn new(mut functions: Vec<Function>, names: Names) -> Table {
-        functions.sort_unstable_by_key(|f| f.address);
+        functions.sort_unstable_by_key(|f| (f.address, f.size == LOCAL_LABEL));
+        let mut known_until = Some(0);
+        functions.retain_mut(|function| keep(function, &mut known_until));
         let base = functions.first().map_or(0, |f| f.address);
         // the code of a program is within 2 GiB; what is farther away is no function of it
         let entry = |f: &Function| {
@@ -166,14 +168,31 @@ impl Table {
     }
 }
 
-/// Functions, and labels in code that have no type: those of assembly, of which local ones mark no function.
+/// The size of a local label, until it is known whether it marks a function.
+const LOCAL_LABEL: u64 = u64::MAX;
+
+/// A local label marks a function only where no other is: behind those that say where they end. `known_until` is where that is, None
+/// behind one that does not say it.
+fn keep(function: &mut Function, known_until: &mut Option<u64>) -> bool {
+    if function.size == LOCAL_LABEL {
+        function.size = 0;
+        return known_until.is_some_and(|end| end <= function.address);
+    }
+    let end = function.address.saturating_add(function.size);
+    *known_until = (function.size != 0).then(|| known_until.unwrap_or(0).max(end));
+    true
+}
+
+/// Functions, and labels in code that have no type: those of assembly.
 fn function(symbol: &Sym64<LittleEndian>, is_code: &dyn Fn(u64) -> bool) -> Option<Function> {
     let kind = symbol.st_info.st_type();
     let typed = [STT_FUNC, STT_GNU_IFUNC].contains(&kind);
-    let label = kind == STT_NOTYPE && symbol.st_info.st_bind() != STB_LOCAL;
+    let label = kind == STT_NOTYPE;
+    let local = label && symbol.st_info.st_bind() == STB_LOCAL;
     let address = symbol.st_value.get(LE);
     let wanted = (typed || label) && symbol.st_shndx.get(LE) != SHN_UNDEF && symbol.st_name.get(LE) != 0 && is_code(address);
-    wanted.then(|| Function { address, size: symbol.st_size.get(LE), name: u64::from(symbol.st_name.get(LE)) })
+    let size = if local { LOCAL_LABEL } else { symbol.st_size.get(LE) };
+    wanted.then(|| Function { address, size, name: u64::from(symbol.st_name.get(LE)) })
 }
 
 #[cfg(test)]
@@ -206,6 +225,24 @@ mod tests {
         assert_eq!(named(0x2010), None, "behind second");
         assert_eq!(named(0x3abc).as_deref(), Some("open"), "nothing says where it ends");
         assert_eq!(named(u64::MAX), None);
+    }
+
+    #[test]
+    fn a_local_label_is_a_function_only_where_no_other_is() {
+        let local = LOCAL_LABEL;
+        let table = table(&[
+            (0x1000, local, "_start"),
+            (0x1008, local, "_start_user"),
+            (0x1100, 0x100, "sized"),
+            (0x1180, local, "inside"),
+            (0x1200, local, "behind"),
+            (0x1300, 0, "open"),
+            (0x1380, local, "within_open"),
+        ]);
+        let named = |address| name(&table, address);
+        assert_eq!((named(0x1004).as_deref(), named(0x1010).as_deref()), (Some("_start"), Some("_start_user")));
+        assert_eq!((named(0x1190).as_deref(), named(0x1210).as_deref()), (Some("sized"), Some("behind")));
+        assert_eq!(named(0x1390).as_deref(), Some("open"), "which may reach further");
     }
 
     #[test]

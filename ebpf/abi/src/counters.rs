@@ -63,8 +63,9 @@ pub mod hook {
     pub const SWITCH_IN: usize = 9;
     pub const WAKING: usize = 10;
     pub const FAULT: usize = 11;
+    pub const GROWTH: usize = 12;
     /// The BTF tracepoints, and the clock and the counter of the samples, in the order of the positions.
-    pub const NAMES: [&str; 12] = [
+    pub const NAMES: [&str; 13] = [
         "sock_send_length",
         "sock_recv_length",
         "inet_sock_set_state",
@@ -77,7 +78,8 @@ pub mod hook {
         "sched_exit_tp",
         "sched_waking",
         "page-faults",
+        "rss_stat",
     ];
 }
 
-const _: () = assert!(size_of::<Counters>() == 19 * 16 + 12 * 8);
+const _: () = assert!(size_of::<Counters>() == 19 * 16 + 13 * 8);

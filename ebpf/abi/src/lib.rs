@@ -7,6 +7,7 @@
 
 mod counters;
 mod data_event;
+mod heap_event;
 mod limits;
 mod plain_event;
 mod process_event;
@@ -16,6 +17,7 @@ mod socket_event;
 
 pub use counters::{Count, Counters, hook};
 pub use data_event::{DataHeader, Peer, direction, flags};
+pub use heap_event::{HeapCounts, HeapSample, HeapSession, HeapSite, allocator};
 pub use limits::*;
 pub use plain_event::{GoDescriptor, Place, PlainHeader, SessionKey, Site, call, evidence, moment, place, runtime};
 pub use process_event::{ExecEvent, ExitEvent, ForkEvent, RenameEvent};

@@ -51,5 +51,21 @@ pub const PAGE_BYTES: u64 = 4096;
 pub const FAULTS_PERIOD: u64 = 251;
 /// Page faults that are told on a CPU in a second; with more, one stands for more.
 pub const FAULTS_A_SECOND_MAX: u64 = 20;
+/// A process's memory grows by this much before a sample stands for it.
+pub const GROWTH_BYTES_MIN: u64 = 1 << 20;
+/// Growths that are told on a CPU in a second; with more, one stands for more.
+pub const GROWTHS_A_SECOND_MAX: u64 = 100;
+/// Processes whose memory is watched; beyond it the one that changed longest ago is forgotten.
+pub const GROWTHS_MAX: u32 = 16384;
+/// Places to work in on a CPU: stacks that are taken in the midst of each other.
+pub const SAMPLE_PLACES: u32 = 3;
+/// Probed functions of the allocators of a process whose heap is profiled.
+pub const HEAP_SITES_MAX: u32 = 256;
+/// Sampled allocations that are told on a CPU in a second; with more, one stands for more.
+pub const HEAP_A_SECOND_MAX: u64 = 250;
+/// Sampled allocations that may not be given back at one time.
+pub const HEAP_LIVE_MAX: u32 = 65536;
+/// CPUs on which allocations can be sampled.
+pub const HEAP_CPUS_MAX: u32 = 4096;
 /// Threads whose wakers are kept: a power of two.
 pub const WAKERS_MAX: u32 = 16384;

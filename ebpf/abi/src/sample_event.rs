@@ -11,6 +11,10 @@ pub mod sample {
     pub const PREEMPTED: u8 = 2;
     /// The thread touched memory that had to be found first.
     pub const PAGE_FAULT: u8 = 3;
+    /// The memory of the thread's process grew.
+    pub const RSS_GROWTH: u8 = 4;
+    /// The thread asked its allocator for memory.
+    pub const HEAP: u8 = 5;
 }
 
 pub mod waker {
@@ -52,7 +56,7 @@ pub struct SampleHeader {
     pub tid: u32,
     /// Nanoseconds on the monotonic clock.
     pub time_ns: u64,
-    /// How much time the sample stands for; of a page fault, how many bytes of memory.
+    /// How much time the sample stands for; of those that are about memory, how many bytes.
     pub value_ns: u64,
     /// Name of the thread.
     pub comm: [u8; 16],

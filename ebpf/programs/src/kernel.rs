@@ -52,7 +52,7 @@ offsets!(
     TASK_COMM
 );
 offsets!(TASK_FSBASE);
-offsets!(MM_ARG_START, MM_ARG_END, BPRM_FILENAME);
+offsets!(MM_ARG_START, MM_ARG_END, BPRM_FILENAME, MM_ANON_PAGES);
 
 /// earshot's own process, whose traffic is left out.
 #[unsafe(no_mangle)]

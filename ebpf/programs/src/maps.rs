@@ -8,15 +8,19 @@ use aya_ebpf::{
     maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
 use ebpf_abi::{
-    CALLS_MAX, CHUNK_BYTES, CLOSED_MAX, Counters, DataHeader, Decision, HEADER_BYTES, LISTENERS_MAX, ListenKey,
-    MULTI_MESSAGE_THREADS_MAX, POLICIES_MAX, PYTHONS_MAX, Peer, Python, SESSIONS_MAX, SHORT_CALL_BYTES, SITES_MAX, SessionKey,
-    Site, SocketState, WAKERS_MAX,
+    CALLS_MAX, CHUNK_BYTES, CLOSED_MAX, Counters, DataHeader, Decision, GROWTHS_MAX, HEADER_BYTES, HEAP_CPUS_MAX,
+    HEAP_LIVE_MAX, HEAP_SITES_MAX, HeapCounts, HeapSample, HeapSession, HeapSite, LISTENERS_MAX, ListenKey,
+    MULTI_MESSAGE_THREADS_MAX, POLICIES_MAX, PYTHONS_MAX, Peer, Python, SAMPLE_PLACES, SESSIONS_MAX, SHORT_CALL_BYTES,
+    SITES_MAX, SessionKey, Site, SocketState, WAKERS_MAX,
 };
 
 use crate::calls::{Call, CallKey};
 use crate::copy::Transfer;
 use crate::evidence::ThreadState;
 use crate::faults::FaultBudget;
+use crate::growth::Growth;
+use crate::heap::HeapThread;
+use crate::portions::Portions;
 use crate::python::Walk;
 use crate::sample::SampleScratch;
 use crate::sessions::Session;
@@ -138,9 +142,9 @@ const SAMPLES_BYTES: u32 = 16 << 20;
 /// Stacks have a ring buffer of their own, so that they never take the room of data.
 #[map]
 pub static RING_SAMPLES: RingBuf = RingBuf::with_byte_size(SAMPLES_BYTES, 0);
-/// Two a CPU: user space sets how many there are. A per-CPU map cannot hold values of this size.
+/// So many a CPU: user space sets how many there are. A per-CPU map cannot hold values of this size.
 #[map]
-pub static SAMPLE_SCRATCH: Array<SampleScratch> = Array::with_max_entries(2, 0);
+pub static SAMPLE_SCRATCH: Array<SampleScratch> = Array::with_max_entries(SAMPLE_PLACES, 0);
 /// Since when a thread does not run.
 #[btf_map]
 pub static WAITS: TaskStorage<Wait> = TaskStorage::new();
@@ -151,6 +155,11 @@ pub static WAIT_BUDGET: PerCpuArray<Budget> = PerCpuArray::with_max_entries(1, 0
 pub static WAKERS: Array<Woken> = Array::with_max_entries(WAKERS_MAX, 0);
 #[map]
 pub static FAULT_BUDGET: PerCpuArray<FaultBudget> = PerCpuArray::with_max_entries(1, 0);
+/// Processes' memory, by the address of what describes it: user space makes it small when nobody asks for it.
+#[map]
+pub static GROWTHS: LruHashMap<u64, Growth> = LruHashMap::with_max_entries(GROWTHS_MAX, 0);
+#[map]
+pub static GROWTH_PORTIONS: PerCpuArray<Portions> = PerCpuArray::with_max_entries(1, 0);
 /// The wait that is to be told as soon as its thread runs.
 #[map]
 pub static DUE: PerCpuArray<Due> = PerCpuArray::with_max_entries(1, 0);
@@ -158,9 +167,28 @@ pub static DUE: PerCpuArray<Due> = PerCpuArray::with_max_entries(1, 0);
 /// Processes that run Python code, by their id.
 #[map]
 pub static PYTHONS: HashMap<u32, Python> = HashMap::with_max_entries(PYTHONS_MAX, 0);
-/// Two a CPU, as for samples.
+/// So many a CPU as for samples.
 #[map]
-pub static PYTHON_WALKS: PerCpuArray<Walk> = PerCpuArray::with_max_entries(2, 0);
+pub static PYTHON_WALKS: PerCpuArray<Walk> = PerCpuArray::with_max_entries(SAMPLE_PLACES, 0);
+
+/// Whose heap is profiled; nobody's while its process is 0.
+#[map]
+pub static HEAP_SESSION: Array<HeapSession> = Array::with_max_entries(1, 0);
+/// The probed functions, by the probes' cookie.
+#[map]
+pub static HEAP_SITES: Array<HeapSite> = Array::with_max_entries(HEAP_SITES_MAX, 0);
+#[btf_map]
+pub static HEAP_THREADS: TaskStorage<HeapThread> = TaskStorage::new();
+/// Memory that a sample stands for, by its address, until it is given back.
+#[map]
+pub static HEAP_LIVE: HashMap<u64, HeapSample> = HashMap::with_max_entries(HEAP_LIVE_MAX, BPF_F_NO_PREALLOC);
+#[map]
+pub static HEAP_COUNTS: PerCpuArray<HeapCounts> = PerCpuArray::with_max_entries(1, 0);
+#[map]
+pub static HEAP_PORTIONS: PerCpuArray<Portions> = PerCpuArray::with_max_entries(1, 0);
+/// The CPUs on which an allocation is being told.
+#[map]
+pub static HEAP_BUSY: HashMap<u32, u32> = HashMap::with_max_entries(HEAP_CPUS_MAX, BPF_F_NO_PREALLOC);
 
 /// A record of processes or sockets that is too large for the stack.
 #[map]

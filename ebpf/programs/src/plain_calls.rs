@@ -48,7 +48,7 @@ pub fn call_return(ctx: RetProbeContext) -> u32 {
 /// Adds to a value of this CPU. These programs may lose the CPU to another thread's in their midst, which counts in the same
 /// place.
 #[inline(always)]
-unsafe fn add(to: *mut u64, n: u64) {
+pub unsafe fn add(to: *mut u64, n: u64) {
     #[cfg(target_arch = "bpf")]
     unsafe {
         core::arch::asm!("lock *(u64 *)({to} + 0) += {n}", to = in(reg) to, n = in(reg) n);
@@ -80,7 +80,7 @@ unsafe fn site(regs: *mut pt_regs) -> Option<&'static Site> {
 
 /// The value at a place. Registers are read one by one: the verifier allows no computed offset into them.
 #[inline(always)]
-unsafe fn value(regs: *const pt_regs, at: &Place) -> u64 {
+pub unsafe fn value(regs: *const pt_regs, at: &Place) -> u64 {
     unsafe {
         if at.kind == place::STACK {
             return read_user::<u64>((*regs).rsp.wrapping_add(at.offset as i64 as u64)).unwrap_or(0);

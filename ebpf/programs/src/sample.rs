@@ -10,7 +10,7 @@ use aya_ebpf::{
     macros::perf_event,
     programs::PerfEventContext,
 };
-use ebpf_abi::{KERNEL_FRAMES_MAX, STACK_BYTES_MAX, SampleHeader, hook, kind, sample};
+use ebpf_abi::{KERNEL_FRAMES_MAX, SAMPLE_PLACES, STACK_BYTES_MAX, SampleHeader, hook, kind, sample};
 
 use crate::kernel::{TASK_MM, TASK_START_BOOTTIME, bounded, read, user_registers};
 use crate::maps::{RING_SAMPLES, SAMPLE_SCRATCH, counters, hit};
@@ -32,9 +32,10 @@ pub struct SampleScratch {
     stack: [u8; STACK_BYTES_MAX + PAGE_BYTES as usize],
 }
 
-/// The places to work in on a CPU: a tick may come while a wait is told.
+/// The places to work in on a CPU: a tick may come while a wait is told, and both while an allocation is.
 const TICK: u32 = 0;
 pub const WAIT: u32 = 1;
+pub const HEAP: u32 = 2;
 
 #[perf_event]
 pub fn sample_tick(ctx: PerfEventContext) -> u32 {
@@ -52,14 +53,15 @@ pub fn sample_tick(ctx: PerfEventContext) -> u32 {
     0
 }
 
-/// Tells of the current thread's stack.
+/// Tells of the current thread's stack. Returns the sample's time; 0 when there is none.
 #[inline(always)]
-pub unsafe fn take(ctx: *mut core::ffi::c_void, place: u32, what: u8, value_ns: u64) {
+pub unsafe fn take(ctx: *mut core::ffi::c_void, place: u32, what: u8, value_ns: u64) -> u64 {
     unsafe {
         python::tell(place);
         let cpu = helpers::bpf_get_smp_processor_id();
-        let mut index = cpu * 2 + place;
-        let Some(work) = SAMPLE_SCRATCH.get_ptr_mut(index) else { return };
+        let mut index = cpu * SAMPLE_PLACES + place;
+        let Some(work) = SAMPLE_SCRATCH.get_ptr_mut(index) else { return 0 };
+        let now = helpers::bpf_ktime_get_ns();
         let header = &raw mut (*work).header;
         let id = helpers::bpf_get_current_pid_tgid();
         (*header).kind = kind::SAMPLE;
@@ -68,7 +70,7 @@ pub unsafe fn take(ctx: *mut core::ffi::c_void, place: u32, what: u8, value_ns: 
         (*header).cpu = cpu;
         (*header).pid = (id >> 32) as u32;
         (*header).tid = id as u32;
-        (*header).time_ns = helpers::bpf_ktime_get_ns();
+        (*header).time_ns = now;
         (*header).value_ns = value_ns;
         (*header).stack_bytes = 0;
         helpers::bpf_get_current_comm((&raw mut (*header).comm).cast(), 16);
@@ -89,6 +91,7 @@ pub unsafe fn take(ctx: *mut core::ffi::c_void, place: u32, what: u8, value_ns: 
             helpers::bpf_loop(PAGES_MAX, copy_page as *mut core::ffi::c_void, (&raw mut index).cast(), 0);
         }
         hand_over(index);
+        now
     }
 }
 

@@ -8,6 +8,7 @@ mod body;
 mod catalogue;
 mod flamegraph;
 mod health;
+mod heap;
 mod negotiate;
 mod openapi;
 mod page;
@@ -22,6 +23,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 pub(crate) use access::same;
+pub use heap::{HEAP_SECONDS_DEFAULT, HEAP_SECONDS_MAX, HeapAnswer, HeapProfiler, HeapQuestion, HeapRefusal, HeapRun};
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -45,6 +47,8 @@ pub struct ServerConfig {
     pub token: Option<String>,
     /// What `/metrics` answers; nothing without it.
     pub metrics: Option<MetricsText>,
+    /// Who profiles heaps; nobody where nothing is captured.
+    pub heap: Option<Arc<dyn HeapProfiler>>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -139,6 +143,7 @@ fn router(app: App) -> Router {
         .route("/api/v1/sql", post(sql::post).get(sql::get))
         .route("/api/v1/stream", get(stream::get))
         .route("/api/v1/flamegraph", get(flamegraph::get))
+        .route("/api/v1/heap", post(heap::post))
         .route("/querier.v1.QuerierService/{call}", post(pyroscope::call))
         .route("/pyroscope/render", get(pyroscope::render))
         .route("/pyroscope/render-diff", get(pyroscope::diff))

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use serde_json::{Value, json};
 
-use super::App;
+use super::{App, HEAP_SECONDS_MAX};
 
 pub(super) async fn get(State(app): State<App>) -> Json<Value> {
     let mut document = document();
@@ -30,6 +30,7 @@ fn document() -> Value {
             "/api/v1/sql": { "post": post_sql(), "get": get_sql() },
             "/api/v1/stream": { "get": stream() },
             "/api/v1/flamegraph": { "get": flamegraph() },
+            "/api/v1/heap": { "post": heap() },
             "/querier.v1.QuerierService/{call}": { "post": pyroscope_call() },
             "/pyroscope/render": { "get": pyroscope_render("One flame graph", &["query", "from", "until"]) },
             "/pyroscope/render-diff": { "get": pyroscope_render(
@@ -159,7 +160,7 @@ fn flamegraph() -> Value {
             query_parameter("until", "string", false, &format!("now unless given, and not in the window; {time}")),
             query_parameter("where", "string", false, "SQL condition over stack_samples"),
             query_parameter("requests", "string", false, "SQL condition over requests: only samples of their processes and threads while they were answered"),
-            query_parameter("kind", "string", false, "on_cpu unless given; off_cpu, page_fault …"),
+            query_parameter("kind", "string", false, "on_cpu unless given; off_cpu, page_fault, rss_growth, heap …"),
             choice("root", "what stands above the frames; none unless given", &["none", "process", "thread", "service"]),
             choice("format", "folded unless given", &["folded", "pprof", "speedscope", "svg", "json"]),
             query_parameter("diff_from", "string", false, &format!("begin of the baseline; {time}")),
@@ -178,6 +179,48 @@ fn flamegraph() -> Value {
             "422": problem("Memory or row limit"),
             "429": problem("Too many queries at once"),
             "504": problem("Timeout"),
+        },
+    })
+}
+
+fn heap() -> Value {
+    let count = |about: &str| json!({ "type": "integer", "description": about });
+    let texts = |about: &str| json!({ "type": "array", "items": { "type": "string" }, "description": about });
+    json!({
+        "summary": "Profile the heap of one process for some seconds",
+        "description": "Probes the functions of its allocator, which slows every call of them, and leaves them when the time is over or the \
+            client goes away. The answer comes then; the samples are rows of stack_samples of the kind heap, whose state says whether \
+            the memory was given back: ask /api/v1/flamegraph for the same window with kind=heap.",
+        "requestBody": { "required": true, "content": { "application/json": { "schema": {
+            "type": "object",
+            "required": ["pid"],
+            "additionalProperties": false,
+            "properties": {
+                "pid": { "type": "integer", "minimum": 1 },
+                "seconds": { "type": "integer", "minimum": 1, "maximum": HEAP_SECONDS_MAX, "description": "10 unless given" },
+                "every_bytes": { "type": "integer", "minimum": 0, "description": "a sample stands for at least so many bytes; 524,288 unless given" },
+            },
+        }}}},
+        "responses": {
+            "200": json_answer("What was seen", json!({ "type": "object", "properties": {
+                "pid": count("the process"),
+                "from": { "type": "string", "format": "date-time" },
+                "until": { "type": "string", "format": "date-time" },
+                "allocations": count("calls that asked for memory"),
+                "allocated_bytes": count("bytes that they asked for"),
+                "frees": count("calls that gave memory back"),
+                "samples": count("rows of stack_samples"),
+                "sampled_bytes": count("bytes that they stand for"),
+                "live_bytes": { "type": ["integer", "null"], "description": "of these, bytes that were not given back; null where that is not seen" },
+                "unwatched": count("samples that are told as freed because too many were not"),
+                "functions": texts("what was probed"),
+                "refused": texts("what was not, and why"),
+            }})),
+            "400": problem("Wrong request"),
+            "404": problem("No such process"),
+            "409": problem("A heap is being profiled"),
+            "422": problem("No known allocator in this process"),
+            "503": problem("Nothing is captured"),
         },
     })
 }

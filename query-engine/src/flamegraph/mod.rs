@@ -21,7 +21,7 @@ pub(crate) use flamebearer::Flamebearer;
 #[cfg(any(test, feature = "otlp"))]
 pub use otlp::otlp;
 pub(crate) use parameters::time;
-pub use parameters::{Format, Parameters, Question, Root, Window, WrongParameter};
+pub use parameters::{Format, Parameters, Question, Root, Window, WrongParameter, time_text};
 
 use crate::sql::{SqlEngine, SqlError};
 

@@ -124,6 +124,11 @@ pub(crate) fn time(name: &str, text: &str, now_ns: i64) -> Result<i64, WrongPara
     read.ok_or_else(|| wrong(format!("{name} is no time: {text}"), "RFC 3339 such as 2026-01-02T03:04:05Z, or -5m, or now"))
 }
 
+/// RFC 3339 in UTC, of nanoseconds since 1970.
+pub fn time_text(ns: i64) -> String {
+    timestamp_ns_to_datetime(ns).map_or_else(|| ns.to_string(), |time| format!("{time}Z").replace(' ', "T"))
+}
+
 fn duration(text: &str) -> Option<i64> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let unit_ns: i64 = match &text[digits..] {
@@ -227,9 +232,7 @@ pub struct Question {
 
 impl Question {
     pub(super) fn title(&self) -> String {
-        let time =
-            |ns| timestamp_ns_to_datetime(ns).map_or_else(|| ns.to_string(), |time| format!("{time}Z").replace(' ', "T"));
-        let span = |window: Window| format!("{} to {}", time(window.from), time(window.until));
+        let span = |window: Window| format!("{} to {}", time_text(window.from), time_text(window.until));
         let mut title = format!("{}, {}", self.kind, span(self.window));
         for (word, text) in
             [("against", self.diff.map(span)), ("where", self.where_.clone()), ("requests", self.requests.clone())]

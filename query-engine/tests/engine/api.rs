@@ -30,7 +30,9 @@ pub async fn start_with(engine: query_engine::sql::SqlEngine, token: Option<&str
     let any = "127.0.0.1:0".parse().unwrap();
     let token = token.map(str::to_owned);
     let metrics: query_engine::api::MetricsText = Arc::new(|| "earshot_test_total 1\n".to_owned());
-    let server = Server::bind(any, ServerConfig { token: token.clone(), metrics: Some(metrics) }).await.unwrap();
+    let server = Server::bind(any, ServerConfig { token: token.clone(), metrics: Some(metrics), ..ServerConfig::default() })
+        .await
+        .unwrap();
     let pg = pgwire::Server::bind(any, token).await.unwrap();
     let (stop, stopped) = watch::channel(false);
     let (addr, pg_addr, ready) = (server.addr(), pg.addr(), server.ready());

@@ -3,6 +3,7 @@
 
 mod compiled;
 mod faults;
+mod heap;
 mod programs;
 mod runtimes;
 mod shapes;

@@ -26,7 +26,7 @@ const SHOWN: usize = 4;
 /// earshot as these tests need it.
 pub fn earshot() -> anyhow::Result<Earshot> {
     anyhow::ensure!(tests::is_root(), "live tests need root: they load programs into the kernel");
-    let earshot = Earshot::start_in(tempfile::tempdir()?, &["--profile-hz", HZ, "--profile-faults"])?;
+    let earshot = Earshot::start_in(tempfile::tempdir()?, &["--profile-hz", HZ, "--profile-faults", "--profile-rss-growth"])?;
     // with the first rows what is read once has been: the kernel's functions, the C library
     wait_until(VISIBLE_SECONDS, "the first sample", || {
         earshot.number("SELECT count(*) AS n FROM stack_samples").is_ok_and(|n| n > 0).then_some(())

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use collector::kernel::{Capture, Probe};
+use collector::kernel::{Capture, Probe, WantedSamples};
 use collector::{binary, libraries};
 use tests::{Certificates, Nginx, is_root, run};
 
@@ -62,7 +62,7 @@ fn a_thousand_times_under_load() -> anyhow::Result<()> {
     let path = libssl(nginx.pid())?;
     let file = File::open(&path)?;
     let probes = probes(&file, &path)?;
-    let mut capture = Capture::start(0, false)?;
+    let mut capture = Capture::start(WantedSamples::default())?;
     let before = held()?;
     let done = AtomicBool::new(false);
     std::thread::scope(|threads| -> anyhow::Result<()> {
@@ -94,7 +94,7 @@ fn what_exceeds_a_hosts_limit_is_refused() -> anyhow::Result<()> {
     let path = libssl(nginx.pid())?;
     let file = File::open(&path)?;
     let probes = probes(&file, &path)?;
-    let mut capture = Capture::start(0, false)?;
+    let mut capture = Capture::start(WantedSamples::default())?;
     let many: Vec<Probe> = probes.iter().cycle().take(5000).cloned().collect();
     let refused = capture.probe(&file, many);
     assert_eq!((refused.id, refused.places, refused.refused.len()), (None, 0, 5000));

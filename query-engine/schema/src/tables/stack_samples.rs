@@ -2,9 +2,13 @@ crate::table! {
     /// One row a sample of the profiler: where a thread was while it ran, or where it waited.
     pub struct StackSample in "stack_samples", process;
     {
-        /// 'on_cpu' (time on a CPU), 'off_cpu' (time off it), 'page_fault' …
+        /// 'on_cpu' (time on a CPU), 'off_cpu' (time off it), 'page_fault' (memory that was touched and had to be found first), 'rss_growth'
+        /// (memory of the process's own that became resident, counted in batches of 128 KiB or more and charged to the thread that touched
+        /// it; what is given back within a batch is no growth, and what is given back later is not told), 'heap' (memory that a process
+        /// asked its allocator for while its heap was profiled; such rows come when that ends) …
         kind: Name,
-        /// Off-CPU: 'blocked' (it waited for something) or 'preempted' (it was ready to run); null for other kinds.
+        /// Off-CPU: 'blocked' (it waited for something) or 'preempted' (it was ready to run). Heap: 'live' (not given back when the
+        /// profile ended) or 'freed'; null where that is not seen, and for other kinds.
         state: Name,
         /// Thread number as the host sees it.
         thread_id: Int32,
@@ -14,7 +18,8 @@ crate::table! {
         cpu: Int32,
         /// The stack, in the table `stacks`.
         stack_id: Int64,
-        /// What the sample stands for, in `value_unit`; on-CPU the period, off-CPU the time until it ran again.
+        /// What the sample stands for, in `value_unit`; on-CPU the period, off-CPU the time until it ran again; of memory
+        /// bytes, its own and those before it that no other sample stands for.
         value: Int64,
         /// 'ns' or 'bytes'.
         value_unit: Name,

@@ -6,6 +6,7 @@
 
 mod agent;
 mod attach;
+mod binaries;
 mod capture_file;
 mod cost;
 mod ingest;
@@ -16,6 +17,7 @@ mod needs;
 mod overhead;
 mod parsers;
 mod placement;
+mod profile;
 mod replay;
 mod report;
 mod stacks;
@@ -51,6 +53,10 @@ enum Name {
     Storm,
     /// From a program's start to its probes, and memory meanwhile (root)
     Attach,
+    /// The profiler at several rates, against perf record (root)
+    Profile,
+    /// Names and unwind tables of a large program and of many libraries, for the first time
+    Binaries,
 }
 
 impl Name {
@@ -64,6 +70,8 @@ impl Name {
             Name::Stacks => "stacks",
             Name::Storm => "storm",
             Name::Attach => "attach",
+            Name::Profile => "profile",
+            Name::Binaries => "binaries",
         }
     }
 }
@@ -73,7 +81,7 @@ pub struct Wanted {
     /// Which benchmarks; all of them when none is named
     #[arg(value_enum)]
     names: Vec<Name>,
-    /// Rounds with earshot of `overhead`; without it there is one more, so that each stands between two
+    /// Rounds with earshot of `overhead` and `profile`; without it there is one more, so that each stands between two
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
     /// Load in each round, in seconds
@@ -111,6 +119,8 @@ pub fn bench(place: &Place, mut wanted: Wanted) -> anyhow::Result<()> {
             Name::Stacks => stacks::measure(place, &earshot, &wanted),
             Name::Storm => storm::measure(place, &earshot),
             Name::Attach => attach::measure(&earshot, &wanted),
+            Name::Profile => profile::measure(place, &earshot, &wanted),
+            Name::Binaries => binaries::measure(place),
         };
         report.add(name.word(), section.with_context(|| format!("benchmark '{}' failed", name.word()))?)?;
         if let Some(file) = &wanted.json {

@@ -18,6 +18,7 @@ const GO: Need = ("go", "golang");
 const TLS: Need = ("openssl", "openssl");
 const MYSQL: [Need; 2] = [("mariadbd", "mariadb-server"), ("mysqlslap", "mariadb-client")];
 const STACKS: [Need; 3] = [("perf", "linux-perf"), ("node", "nodejs"), ("rustc", "rustc")];
+const PROFILE: [Need; 2] = [("perf", "linux-perf"), ("gcc", "gcc")];
 const STORM: [Need; 1] = [("gcc", "gcc")];
 const ATTACH: [Need; 2] = [("node", "nodejs"), GO];
 const REPLAY: [Need; 1] = [("tshark", "tshark")];
@@ -27,17 +28,18 @@ pub fn check(place: &Place, wanted: &Wanted) -> anyhow::Result<()> {
     let mut postgres = false;
     for name in &wanted.names {
         match name {
-            Name::Overhead | Name::Memory | Name::Stacks | Name::Storm | Name::Attach => {
+            Name::Overhead | Name::Memory | Name::Stacks | Name::Storm | Name::Attach | Name::Profile => {
                 anyhow::ensure!(::tests::is_root(), "{} needs root: earshot loads programs into the kernel", name.word());
                 match name {
                     Name::Stacks => needs.extend(LOADS.into_iter().chain(STACKS)),
                     Name::Storm => needs.extend(STORM),
                     Name::Attach => needs.extend(ATTACH),
+                    Name::Profile => needs.extend(LOADS.into_iter().chain(PROFILE)),
                     _ => needs.extend(LOADS),
                 }
             }
             Name::Replay => needs.extend(REPLAY),
-            Name::Parsers | Name::Ingest => {}
+            Name::Parsers | Name::Ingest | Name::Binaries => {}
         }
         for kind in loads(wanted, *name) {
             match kind {
@@ -68,7 +70,8 @@ pub fn loads(wanted: &Wanted, name: Name) -> Vec<Kind> {
         Name::Overhead => &[Kind::Redis, Kind::Http, Kind::Postgres, Kind::Mysql, Kind::HttpPaced, Kind::Https, Kind::Grpc],
         Name::Memory => &[Kind::Redis, Kind::Http],
         Name::Stacks => &[Kind::Postgres, Kind::Http, Kind::Redis],
-        Name::Parsers | Name::Ingest | Name::Replay | Name::Storm | Name::Attach => &[],
+        Name::Profile => &[Kind::Postgres],
+        Name::Parsers | Name::Ingest | Name::Replay | Name::Storm | Name::Attach | Name::Binaries => &[],
     };
     match name {
         Name::Overhead | Name::Memory if !wanted.loads.is_empty() => wanted.loads.clone(),

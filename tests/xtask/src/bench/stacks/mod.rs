@@ -2,7 +2,8 @@
 //!
 //! They take their samples at different moments, so that no two stacks are the same sample: what is compared is each frame with
 //! its caller. A frame of earshot's agrees when perf too has seen it under that caller; it cannot be compared where perf has never
-//! seen who calls it. Only user frames are looked at: the kernel unwinds its own for both.
+//! seen who calls it. Only user frames are looked at: the kernel unwinds its own for both. A program with many functions has frames
+//! that two profilers do not both see in a short time: how many these are is told by each of perf's samples against its others.
 
 mod pairs;
 mod perf;
@@ -35,24 +36,34 @@ pub fn measure(place: &Place, earshot: &Path, wanted: &Wanted) -> anyhow::Result
         (program.run)(wanted.seconds)?;
         let theirs = perf.stacks(program.thread)?;
         let ours = ours(&agent, program.thread, &since)?;
-        let compared = Compared::of(&ours, &theirs);
+        let (compared, chance) = (Compared::of(&ours, &theirs), Compared::with_itself(&theirs));
         rows.push(vec![
             program.name.to_owned(),
             whole(ours.samples() as f64),
             whole(theirs.samples() as f64),
             format!("{:.2} %", compared.percent()),
+            format!("{:.2} %", chance.percent()),
             whole(compared.agreed as f64),
             whole(compared.differed() as f64),
             whole(compared.unknown as f64),
         ]);
         notes.extend(compared.worst(SHOWN).map(|told| format!("{}: {told}", program.name)));
         figures.push(json!({ "program": program.name, "samples": ours.samples(), "perf_samples": theirs.samples(),
-            "agreed": compared.agreed, "differed": compared.differed(), "unknown": compared.unknown }));
+            "perf_with_itself": { "agreed": chance.agreed, "differed": chance.differed() }, "agreed": compared.agreed, "differed": compared.differed(), "unknown": compared.unknown }));
     }
     agent.stop()?;
     Ok(Section {
         title: "Frames that agree with perf's",
-        head: vec!["program", "samples", "perf's samples", "agreement", "frames that agree", "differ", "perf knows no caller"],
+        head: vec![
+            "program",
+            "samples",
+            "perf's samples",
+            "agreement",
+            "perf's with itself",
+            "frames that agree",
+            "differ",
+            "perf knows no caller",
+        ],
         rows,
         notes,
         figures: Value::Array(figures),

@@ -1,16 +1,23 @@
 //! Frames with their callers, of two profilers, compared.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// The kernel begins here: from an interrupt or a system call on.
 const KERNEL: [&str; 4] = ["entry_SYSCALL", "asm_", "ret_from_fork", "entry_INT"];
 /// Of a frame that none calls.
 const ROOT: &str = "(root)";
 
+/// A frame's caller, and the frame.
+type Pair = (String, String);
+
 /// How often each frame was seen under each caller.
 #[derive(Default)]
 pub struct Stacks {
-    pairs: HashMap<(String, String), u64>,
+    pairs: HashMap<Pair, u64>,
+    /// In how many samples; one may have a pair many times.
+    samples_with: HashMap<Pair, u64>,
+    /// In how many samples each frame has a caller.
+    samples_called: HashMap<String, u64>,
     samples: u64,
 }
 
@@ -19,11 +26,19 @@ impl Stacks {
     pub fn add<'a>(&mut self, frames: impl Iterator<Item = &'a str>, samples: u64) {
         self.samples += samples;
         let mut caller = ROOT.to_owned();
+        let (mut with, mut called) = (BTreeSet::new(), BTreeSet::new());
         for frame in frames.take_while(|frame| !KERNEL.iter().any(|start| frame.starts_with(start))) {
             let frame = plain(frame);
-            *self.pairs.entry((caller, frame.clone())).or_default() += samples;
+            let pair = (caller, frame.clone());
+            if pair.0 != ROOT {
+                called.insert(frame.clone());
+            }
+            *self.pairs.entry(pair.clone()).or_default() += samples;
+            with.insert(pair);
             caller = frame;
         }
+        with.into_iter().for_each(|pair| *self.samples_with.entry(pair).or_default() += samples);
+        called.into_iter().for_each(|frame| *self.samples_called.entry(frame).or_default() += samples);
     }
 
     pub fn samples(&self) -> u64 {
@@ -75,7 +90,7 @@ fn behind_bracket(text: &str) -> &str {
 pub struct Compared {
     pub agreed: u64,
     pub unknown: u64,
-    differing: Vec<((String, String), u64)>,
+    differing: Vec<(Pair, u64)>,
 }
 
 impl Compared {
@@ -92,6 +107,23 @@ impl Compared {
             }
         }
         differing.sort_by_key(|(pair, samples)| (std::cmp::Reverse(*samples), pair.clone()));
+        Self { agreed, unknown, differing }
+    }
+
+    /// Each sample of a profiler against all its other samples: what chance alone leaves of the agreement of two profilers that are
+    /// both right.
+    pub fn with_itself(stacks: &Stacks) -> Self {
+        let (mut agreed, mut unknown, mut differing) = (0, 0, vec![]);
+        for (pair, times) in &stacks.pairs {
+            let elsewhere = |seen: Option<&u64>| seen.is_some_and(|samples| *samples > 1);
+            if elsewhere(stacks.samples_with.get(pair)) {
+                agreed += times;
+            } else if elsewhere(stacks.samples_called.get(&pair.1)) {
+                differing.push((pair.clone(), *times));
+            } else {
+                unknown += times;
+            }
+        }
         Self { agreed, unknown, differing }
     }
 
@@ -134,6 +166,14 @@ mod tests {
         ] {
             assert_eq!(plain(frame), name);
         }
+    }
+
+    #[test]
+    fn a_profiler_agrees_with_itself_where_it_looked_twice() {
+        let seen = stacks(&[("main;alpha;spin", 2), ("main;beta;spin", 1), ("main;beta;spin;spin", 1), ("main;gamma", 1)]);
+        let compared = Compared::with_itself(&seen);
+        // spin under spin was seen in one sample alone, gamma in none beside
+        assert_eq!((compared.agreed, compared.differed(), compared.unknown), (5 + 2 + 2 + 2 + 2, 1, 1));
     }
 
     #[test]
