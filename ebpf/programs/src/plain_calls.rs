@@ -384,8 +384,9 @@ unsafe fn transfer<const LOOPED: bool>(key: &CallKey, under_way: *mut Call, sess
         (*copy).left = moved;
         let needed_from = if writing { (*session).sent_from } else { (*session).received_from };
         let needed = if offset + moved <= needed_from { 0 } else { plain_copy::wanted(moved, policy_) };
-        let wanted = affordable((*session).ring, needed);
-        (*copy).wanted = wanted;
+        (*copy).wanted = affordable((*session).ring, needed);
+        // read back: the verifier does not follow what is in a map, and would look at all that follows once for each outcome
+        let wanted = (&raw const (*copy).wanted).read_volatile();
         (*copy).offset = offset;
         (*copy).time_ns = helpers::bpf_ktime_get_ns();
         (*copy).session = (*session).number;
