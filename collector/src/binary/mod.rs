@@ -4,6 +4,7 @@
 //! costs. Reads in pieces, with bounded memory, and never maps. Only x86-64; a file for another processor holds nothing here.
 //! Attaches nothing, and knows no process.
 
+mod boringssl;
 mod c_library;
 pub(crate) mod elf;
 mod emulated;
@@ -19,6 +20,7 @@ mod holder;
 mod openssl;
 pub(crate) mod pclntab;
 mod raised;
+mod references;
 mod result;
 mod rustls;
 mod site;
