@@ -17,6 +17,7 @@ mod go_layout;
 mod go_layouts;
 mod graph;
 mod holder;
+mod mbedtls;
 mod openssl;
 pub(crate) mod pclntab;
 mod raised;
@@ -28,6 +29,7 @@ mod symbols;
 #[cfg(test)]
 mod tests;
 mod values;
+mod wolfssl;
 
 use std::fs::File;
 use std::io;
