@@ -20,6 +20,8 @@ pub enum Peer {
     /// Packages, which have a client only.
     Requests,
     Aiohttp,
+    /// With BoringSSL inside.
+    CurlCffi,
     Node,
     NodeHttp2,
     Go,
@@ -34,7 +36,7 @@ pub enum Peer {
 impl Peer {
     pub fn process_name(self) -> &'static str {
         match self {
-            Peer::Python | Peer::Asyncio | Peer::Requests | Peer::Aiohttp => "python3",
+            Peer::Python | Peer::Asyncio | Peer::Requests | Peer::Aiohttp | Peer::CurlCffi => "python3",
             Peer::Node | Peer::NodeHttp2 => "node",
             Peer::Go => "tls-go",
             Peer::GoStripped => "tls-go-stripped",
@@ -55,7 +57,7 @@ impl Peer {
         };
         match self {
             Peer::Python | Peer::Asyncio => interpreted("python3", "peer.py"),
-            Peer::Requests | Peer::Aiohttp => python("tls/peer.py"),
+            Peer::Requests | Peer::Aiohttp | Peer::CurlCffi => python("tls/peer.py"),
             Peer::Node | Peer::NodeHttp2 => interpreted("node", "peer.mjs"),
             Peer::Java => interpreted("java", "Peer.java"),
             Peer::Go => go("tls/go", &built()?.join(self.process_name())),
@@ -75,6 +77,7 @@ impl Peer {
     pub fn probed(self) -> String {
         match self {
             Peer::Python | Peer::Asyncio | Peer::Requests | Peer::Aiohttp => "libssl".to_owned(),
+            Peer::CurlCffi => "curl_cffi/".to_owned(),
             Peer::Java => "libjvm".to_owned(),
             other => format!("/{}:", other.process_name()),
         }
@@ -99,6 +102,7 @@ impl Peer {
         client.arg(match self {
             Peer::Requests => "requests",
             Peer::Aiohttp => "aiohttp",
+            Peer::CurlCffi => "curl_cffi",
             _ if version == "2" => "client2",
             _ => "client",
         });

@@ -1,4 +1,4 @@
-//! Libraries written in C: OpenSSL and GnuTLS, as shared libraries or inside a program.
+//! Libraries written in C: OpenSSL, GnuTLS, wolfSSL and mbed TLS, as shared libraries or inside a program.
 //!
 //! In: an ELF file. Out: an [`Analysis`], by what the file exports, else by the symbol table for debuggers, else by what the
 //! functions themselves tell.
@@ -7,33 +7,44 @@ use super::elf::{Elf, Section};
 use super::function::{Function, Within};
 use super::site::{Analysis, Confidence, Kind};
 use super::symbols::{self, Names, Symbol};
-use super::{Error, exported, gnutls, openssl, raised};
+use super::{Error, exported, gnutls, mbedtls, openssl, raised, wolfssl};
+
+/// One of them.
+pub struct Library {
+    pub kind: Kind,
+    pub functions: &'static [Function],
+    /// The functions without which there is nothing to see.
+    pub essential: [&'static str; 2],
+    /// How the versions of its symbols begin, where they have any.
+    pub versions: &'static str,
+}
+
+/// Of a file with several the first is told.
+const LIBRARIES: [&Library; 4] = [&openssl::LIBRARY, &gnutls::LIBRARY, &wolfssl::LIBRARY, &mbedtls::LIBRARY];
 
 /// What a file defines of the functions.
 struct Defined {
     symbols: Vec<Symbol>,
-    /// Newest version of OpenSSL's and of GnuTLS's.
-    versions: [Option<String>; 2],
+    /// The newest of each library.
+    versions: [Option<String>; LIBRARIES.len()],
     confidence: Confidence,
 }
 
-/// How the versions of symbols begin.
-const VERSIONS: [&str; 2] = ["OPENSSL_", "GNUTLS_"];
+const VERSIONS: [&str; LIBRARIES.len()] =
+    [LIBRARIES[0].versions, LIBRARIES[1].versions, LIBRARIES[2].versions, LIBRARIES[3].versions];
 
-/// None: neither is there.
+/// None: none is there.
 pub fn analyse(elf: &Elf<'_>, return_probes: bool) -> Result<Option<Analysis>, Error> {
-    let functions: Vec<&Function> = openssl::FUNCTIONS.iter().chain(gnutls::FUNCTIONS).collect();
+    let functions: Vec<&Function> = LIBRARIES.iter().flat_map(|library| library.functions).collect();
     let names: Vec<&str> = functions.iter().map(|f| f.name).chain([openssl::VERSION_FUNCTION]).collect();
     for look in [exports, debug_symbols] {
         let Some(defined) = look(elf, &names)? else { continue };
-        let Defined { symbols, versions: [openssl_version, gnutls_version], confidence } = defined;
-        let has = |names: &[&str]| names.iter().all(|name| symbols.iter().any(|s| s.name == *name));
-        let (kind, version) = match (has(&openssl::ESSENTIAL), has(&gnutls::ESSENTIAL)) {
-            (true, _) => (Kind::OpenSsl, openssl::version(elf, &symbols)?.or(openssl_version)),
-            (_, true) => (Kind::GnuTls, gnutls_version),
-            _ => continue,
-        };
-        let analysis = Analysis { version, ..nothing(elf, kind, confidence) };
+        let Defined { symbols, versions, confidence } = defined;
+        let has = |name: &&str| symbols.iter().any(|s| s.name == *name);
+        let found = LIBRARIES.iter().zip(versions).find(|(library, _)| library.essential.iter().all(has));
+        let Some((Library { kind, .. }, newest)) = found else { continue };
+        let version = if *kind == Kind::OpenSsl { openssl::version(elf, &symbols)?.or(newest) } else { newest };
+        let analysis = Analysis { version, ..nothing(elf, *kind, confidence) };
         return with_sites(analysis, &symbols, &functions, Within { elf, others: &symbols, return_probes }).map(Some);
     }
     let Some(inside) = raised::find(elf)? else { return Ok(None) };
@@ -72,7 +83,7 @@ fn exports(elf: &Elf<'_>, names: &[&str]) -> Result<Option<Defined>, Error> {
 fn debug_symbols(elf: &Elf<'_>, names: &[&str]) -> Result<Option<Defined>, Error> {
     let Some(table) = elf.symbol_table() else { return Ok(None) };
     // most programs have neither, and this is told by a fast look at their names
-    let essential = [openssl::ESSENTIAL[0], gnutls::ESSENTIAL[0]].map(|name| [name.as_bytes(), b"\0"].concat());
+    let essential = LIBRARIES.map(|library| [library.essential[0].as_bytes(), b"\0"].concat());
     if !symbols::mentions(elf, table, &essential)? {
         return Ok(None);
     }

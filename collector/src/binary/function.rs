@@ -58,7 +58,7 @@ impl Function {
         }
         let convention = match kind {
             Kind::Go => Convention::Go,
-            Kind::OpenSsl | Kind::GnuTls | Kind::Rustls => Convention::SystemV,
+            Kind::OpenSsl | Kind::GnuTls | Kind::WolfSsl | Kind::MbedTls | Kind::Rustls => Convention::SystemV,
         };
         let signature = Signature { convention, widths: all };
         Function { kind, name, call, arguments: n, signature, need, forwards_to: None }

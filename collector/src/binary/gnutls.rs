@@ -1,12 +1,16 @@
 //! GnuTLS's functions. Their results are 64 bits wide, and always fit in 32: a record's length or an error number.
 
+use super::c_library::Library;
 use super::function::{Function, Need};
 use super::site::{Call, Kind};
 use super::values::Width::{Bits32, Bits64};
 
 const KIND: Kind = Kind::GnuTls;
 
-pub const FUNCTIONS: &[Function] = &[
+pub const LIBRARY: Library =
+    Library { kind: KIND, functions: FUNCTIONS, essential: ["gnutls_record_send", "gnutls_record_recv"], versions: "GNUTLS_" };
+
+const FUNCTIONS: &[Function] = &[
     Function::new(KIND, "gnutls_record_send", Call::Write, &[Bits64, Bits64, Bits64], Need::Result(Bits32))
         .forwards_to("gnutls_record_send2"),
     Function::new(KIND, "gnutls_record_send2", Call::Write, &[Bits64, Bits64, Bits64], Need::Result(Bits32)),
@@ -18,6 +22,3 @@ pub const FUNCTIONS: &[Function] = &[
     Function::new(KIND, "gnutls_transport_set_int2", Call::SetFds, &[Bits64, Bits32, Bits32], Need::Entry),
     Function::new(KIND, "gnutls_deinit", Call::Free, &[Bits64], Need::Entry),
 ];
-
-/// The functions without which there is nothing to see.
-pub const ESSENTIAL: [&str; 2] = ["gnutls_record_send", "gnutls_record_recv"];

@@ -1,10 +1,12 @@
 //! Programs and libraries on disk: which TLS library a file holds, and where its functions can be probed.
 //!
 //! In: an open file. Out: an [`Analysis`]: places ([`Site`]) of which each says what is known there and what a probe on it
-//! costs; beside that, the memory allocator in a file. Reads in pieces, with bounded memory, and never maps. Only x86-64; a file for another processor holds nothing here.
+//! costs; beside that, the memory allocator in a file. Reads in pieces, with bounded memory, and never maps. Only x86-64; a file
+//! for another processor holds nothing here.
 //! Attaches nothing, and knows no process.
 
 mod allocator;
+mod boringssl;
 mod c_library;
 pub(crate) mod elf;
 mod emulated;
@@ -17,9 +19,11 @@ mod go_layout;
 mod go_layouts;
 mod graph;
 mod holder;
+mod mbedtls;
 mod openssl;
 pub(crate) mod pclntab;
 mod raised;
+mod references;
 mod result;
 mod rustls;
 mod site;
@@ -27,6 +31,7 @@ mod symbols;
 #[cfg(test)]
 mod tests;
 mod values;
+mod wolfssl;
 
 use std::fs::File;
 use std::io;

@@ -3,6 +3,7 @@
 use iced_x86::{Code, OpKind};
 
 use super::Error;
+use super::c_library::Library;
 use super::elf::Elf;
 use super::function::{Function, Need};
 use super::graph::Instructions;
@@ -12,7 +13,10 @@ use super::values::Width::{Bits32, Bits64};
 
 const KIND: Kind = Kind::OpenSsl;
 
-pub const FUNCTIONS: &[Function] = &[
+pub const LIBRARY: Library =
+    Library { kind: KIND, functions: FUNCTIONS, essential: ["SSL_read", "SSL_write"], versions: "OPENSSL_" };
+
+const FUNCTIONS: &[Function] = &[
     Function::new(KIND, "SSL_read", Call::Read, &[Bits64, Bits64, Bits32], Need::Result(Bits32)),
     Function::new(KIND, "SSL_write", Call::Write, &[Bits64, Bits64, Bits32], Need::Result(Bits32)),
     Function::new(KIND, "SSL_read_ex", Call::ReadEx, &[Bits64, Bits64, Bits64, Bits64], Need::Result(Bits32)),
@@ -29,9 +33,6 @@ pub const FUNCTIONS: &[Function] = &[
     Function::new(KIND, "SSL_set_bio", Call::SetBio, &[Bits64, Bits64, Bits64], Need::Entry),
     Function::new(KIND, "SSL_free", Call::Free, &[Bits64], Need::Entry),
 ];
-
-/// The functions without which there is nothing to see.
-pub const ESSENTIAL: [&str; 2] = ["SSL_read", "SSL_write"];
 
 /// Gives the version as text; it is in libcrypto, and so in programs that hold both.
 pub const VERSION_FUNCTION: &str = "OpenSSL_version";

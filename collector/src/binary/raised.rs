@@ -1,4 +1,5 @@
 //! OpenSSL's functions in a file whose symbols are gone, by the errors that they raise: from version 3 on each says its own name.
+//! Of BoringSSL's, which do not, [`boringssl`] knows more.
 //!
 //! In: an ELF file without a symbol table. Out: which functions are where, or why they cannot be told. A function's name is a text
 //! that it alone refers to; where it begins and ends is told by the information for unwinding, which stripping leaves. The plain
@@ -7,24 +8,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gimli::{BaseAddresses, CieOrFde, EhFrame, EndianSlice, LittleEndian, UnwindSection};
 use memchr::memmem;
 
-use super::Error;
-use super::elf::{Elf, PIECE_BYTES};
+use super::elf::Elf;
+use super::references::{Functions, Reference, functions_at, pieces, references, start_of};
 use super::symbols::Symbol;
+use super::{Error, boringssl};
 
 /// A file with less code has no TLS library inside.
 const CODE_BYTES_MIN: u64 = 512 << 10;
 const CODE_BYTES_MAX: u64 = 256 << 20;
 /// Read-only data that is searched for texts.
 const DATA_BYTES_MAX: u64 = 32 << 20;
-const FRAMES_BYTES_MAX: u64 = 16 << 20;
 const VERSION_BYTES_MAX: usize = 64;
-/// Pieces share so many bytes, so that nothing looked for is cut: more than the longest text.
-const OVERLAP_BYTES: usize = 128;
-/// References that are looked at; a text that more refer to is no function's own.
-const REFERENCES_MAX: usize = 4096;
+/// A symbol table that is smaller than this part of the code names none of what was linked in.
+const CODE_PER_SYMBOLS: u64 = 1000;
 
 /// The source file of the functions, of which errors tell, in every library of the family.
 const SOURCE: &[u8] = b"ssl/ssl_lib.c";
@@ -46,15 +44,32 @@ pub struct Inside {
     pub refused: Vec<(String, String)>,
 }
 
-type Functions = BTreeMap<u64, u64>;
-
 /// None: the file has its symbols, or no such library is inside.
 pub fn find(elf: &Elf<'_>) -> Result<Option<Inside>, Error> {
     let code: u64 = elf.code().map(|(_, _, size)| size).sum();
-    if elf.symbol_table().is_some() || !(CODE_BYTES_MIN..=CODE_BYTES_MAX).contains(&code) {
+    let has_symbols = elf.symbol_table().is_some_and(|table| table.size > code / CODE_PER_SYMBOLS);
+    if has_symbols || !(CODE_BYTES_MIN..=CODE_BYTES_MAX).contains(&code) {
         return Ok(None);
     }
     let Some(texts) = Texts::read(elf)? else { return Ok(None) };
+    let inside = if texts.sources.is_empty() { by_names(elf, texts)? } else { by_reasons(elf, texts)? };
+    Ok(Some(inside))
+}
+
+fn without(maker: &str, why: &str) -> Vec<(String, String)> {
+    vec![(maker.to_owned(), format!("its symbols are gone, and {why}"))]
+}
+
+/// BoringSSL's way.
+fn by_reasons(elf: &Elf<'_>, texts: Texts) -> Result<Inside, Error> {
+    Ok(match boringssl::find(elf, &texts.sources)? {
+        Ok(symbols) => Inside { symbols, version: texts.version, refused: vec![] },
+        Err(why) => Inside { symbols: vec![], version: texts.version, refused: without(texts.maker, why) },
+    })
+}
+
+/// OpenSSL's way.
+fn by_names(elf: &Elf<'_>, texts: Texts) -> Result<Inside, Error> {
     let places: Vec<u64> = texts.names.iter().map(|(at, _)| *at).collect();
     let references = references(elf, &places, Reference::Address)?;
     let functions = functions_at(elf, references.iter().map(|(from, _)| *from).collect())?;
@@ -76,9 +91,9 @@ pub fn find(elf: &Elf<'_>) -> Result<Option<Inside>, Error> {
     let mut refused = vec![];
     if ["SSL_read", "SSL_write"].iter().any(|name| !found.symbols.iter().any(|symbol| symbol.name == *name)) {
         found.symbols.clear();
-        refused.push((texts.maker.to_owned(), format!("its symbols are gone, and {}", texts.why_not())));
+        refused = without(texts.maker, &texts.why_not());
     }
-    Ok(Some(Inside { symbols: found.symbols, version: texts.version, refused }))
+    Ok(Inside { symbols: found.symbols, version: texts.version, refused })
 }
 
 struct Found<'a> {
@@ -129,6 +144,8 @@ struct Texts {
     version: Option<String>,
     /// Addresses of the functions' names.
     names: Vec<(u64, &'static str)>,
+    /// Addresses of the source file's name, where it is BoringSSL's.
+    sources: Vec<u64>,
 }
 
 impl Texts {
@@ -142,10 +159,12 @@ impl Texts {
         }
         let wanted: Vec<&str> =
             PLAIN.into_iter().chain(FORMS.iter().flat_map(|(plain, behind, _)| [*plain, *behind])).collect();
-        let mut texts = Texts { maker: "OpenSSL", version: None, names: vec![] };
+        let mut texts = Texts { maker: "OpenSSL", version: None, names: vec![], sources: vec![] };
         pieces(elf, place, &mut |address, piece| texts.look(&wanted, address, piece))?;
         texts.names.sort_unstable();
         texts.names.dedup();
+        texts.sources.sort_unstable();
+        texts.sources.dedup();
         Ok(Some(texts))
     }
 
@@ -155,8 +174,12 @@ impl Texts {
             let begins = |at: &usize| *at > 0 && !piece[at - 1].is_ascii_graphic();
             self.names.extend(memmem::find_iter(piece, &whole).filter(begins).map(|at| (address + at as u64, *name)));
         }
-        if memmem::find(piece, b"boringssl").is_some() || memmem::find(piece, b"BoringSSL").is_some() {
-            self.maker = "BoringSSL";
+        for at in memmem::find_iter(piece, boringssl::SOURCE) {
+            // else it begins in the piece before, which has all of it
+            if let Some(before) = piece[..at].iter().rposition(|byte| *byte == 0) {
+                self.sources.push(address + before as u64 + 1);
+                self.maker = "BoringSSL";
+            }
         }
         for maker in ["OpenSSL", "LibreSSL"] {
             let begins = [b"\0", maker.as_bytes(), b" "].concat();
@@ -185,115 +208,4 @@ impl Texts {
             format!("the functions of {version} do not say their names with errors")
         }
     }
-}
-
-/// How code refers to what is somewhere else.
-#[derive(Clone, Copy, PartialEq)]
-enum Reference {
-    /// Loads its address.
-    Address,
-    /// Calls it, or goes on there.
-    Call,
-}
-
-/// Where in the code something may refer to one of these addresses, and to which.
-fn references(elf: &Elf<'_>, to: &[u64], how: Reference) -> Result<Vec<(u64, u64)>, Error> {
-    let mut found = vec![];
-    if to.is_empty() {
-        return Ok(found);
-    }
-    for place in elf.code() {
-        pieces(elf, place, &mut |address, piece| {
-            let mut refers = |at: usize, target: u64| {
-                if to.contains(&target) && found.len() < REFERENCES_MAX {
-                    found.push((address + at as u64, target));
-                }
-            };
-            match how {
-                Reference::Address => addresses(piece, address, to, &mut refers),
-                Reference::Call => calls(piece, address, &mut refers),
-            }
-        })?;
-    }
-    found.sort_unstable();
-    found.dedup();
-    Ok(found)
-}
-
-/// The target of a displacement in the instruction that ends behind it.
-fn relative(piece: &[u8], address: u64, at: usize) -> Option<u64> {
-    let displacement = i32::from_le_bytes(piece.get(at..at + 4)?.try_into().ok()?);
-    Some((address + at as u64 + 4).wrapping_add_signed(i64::from(displacement)))
-}
-
-/// `lea r64, [rip+x]`, and `mov r32, x` in programs that are linked to one place.
-fn addresses(piece: &[u8], address: u64, to: &[u64], refers: &mut dyn FnMut(usize, u64)) {
-    for at in memchr::memchr_iter(0x8d, piece).filter(|at| *at > 0) {
-        let by_rip = matches!(piece[at - 1], 0x48 | 0x4c) && piece.get(at + 1).is_some_and(|mode| mode & 0xc7 == 0x05);
-        if let Some(target) = relative(piece, address, at + 2).filter(|_| by_rip) {
-            refers(at, target);
-        }
-    }
-    for target in to {
-        let Ok(absolute) = u32::try_from(*target) else { continue };
-        for at in memmem::find_iter(piece, &absolute.to_le_bytes()).filter(|at| *at > 0) {
-            if piece[at - 1] & 0xf8 == 0xb8 {
-                refers(at, *target);
-            }
-        }
-    }
-}
-
-/// `call x` and `jmp x`.
-fn calls(piece: &[u8], address: u64, refers: &mut dyn FnMut(usize, u64)) {
-    for at in memchr::memchr2_iter(0xe8, 0xe9, piece) {
-        if let Some(target) = relative(piece, address, at + 1) {
-            refers(at, target);
-        }
-    }
-}
-
-/// Calls `each` with the address and the bytes of one piece after another, which overlap.
-fn pieces(elf: &Elf<'_>, (address, offset, size): (u64, u64, u64), each: &mut dyn FnMut(u64, &[u8])) -> Result<(), Error> {
-    let mut piece = vec![0; PIECE_BYTES];
-    let mut position = 0;
-    while position < size {
-        let length = usize::try_from(size - position).unwrap_or(PIECE_BYTES).min(PIECE_BYTES);
-        let filled = elf.fill(offset + position, &mut piece[..length])?;
-        each(address + position, &piece[..filled]);
-        if filled < PIECE_BYTES {
-            break;
-        }
-        position += (PIECE_BYTES - OVERLAP_BYTES) as u64;
-    }
-    Ok(())
-}
-
-fn start_of(functions: &Functions, address: u64) -> Option<u64> {
-    let (start, size) = functions.range(..=address).next_back()?;
-    (address - start < *size).then_some(*start)
-}
-
-/// The functions that hold these addresses.
-fn functions_at(elf: &Elf<'_>, addresses: BTreeSet<u64>) -> Result<Functions, Error> {
-    let mut functions = Functions::new();
-    let Some(section) = elf.section(".eh_frame").filter(|section| section.size <= FRAMES_BYTES_MAX) else {
-        return Ok(functions);
-    };
-    let bytes = elf.bytes(section.offset, section.size as usize)?;
-    let text = elf.section(".text").map_or(0, |text| text.address);
-    let mut frames = EhFrame::from(EndianSlice::new(&bytes, LittleEndian));
-    frames.set_address_size(8);
-    let bases = BaseAddresses::default().set_eh_frame(section.address).set_text(text);
-    let mut entries = frames.entries(&bases);
-    // what is damaged ends the reading
-    while let Ok(Some(entry)) = entries.next() {
-        let CieOrFde::Fde(partial) = entry else { continue };
-        let Ok(function) = partial.parse(EhFrame::cie_from_offset) else { continue };
-        let (start, size) = (function.initial_address(), function.len());
-        if addresses.range(start..start.saturating_add(size)).next().is_some() {
-            functions.insert(start, size);
-        }
-    }
-    Ok(functions)
 }

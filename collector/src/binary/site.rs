@@ -6,6 +6,8 @@ pub enum Kind {
     /// OpenSSL 1.1 and 3.x, BoringSSL, LibreSSL: the same names and arguments.
     OpenSsl,
     GnuTls,
+    WolfSsl,
+    MbedTls,
     Go,
     Rustls,
 }

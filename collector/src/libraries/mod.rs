@@ -45,9 +45,17 @@ const MAPPINGS_MAX: usize = 16384;
 /// Users of one file that are remembered.
 const USERS_MAX: usize = 4096;
 
-/// Java's virtual machine, by its file.
-const JAVA: &[u8] = b"/libjvm.so";
-const JAVA_REASON: &str = "TLS of Java programs (JSSE) is compiled while they run: only an agent inside them could see it; their peers on this host are seen";
+/// What is not seen, by its file, and why.
+const UNSEEN: [(&[u8], &str); 2] = [
+    (
+        b"/libjvm.so",
+        "TLS of Java programs (JSSE) is compiled while they run: only an agent inside them could see it; their peers on this host are seen",
+    ),
+    (
+        b"/libssl3.so",
+        "NSS: what is said inside TLS passes NSPR's PR_Read and PR_Write, as files and plain sockets do, too; peers on this host are seen",
+    ),
+];
 
 /// A file whose functions are known.
 struct Library {
@@ -202,8 +210,8 @@ impl Libraries {
         let analysis = match self.analysis(file, file_id) {
             Ok(Some(analysis)) => analysis,
             Ok(None) => {
-                if news.mapped.path.ends_with(JAVA) {
-                    self.told.refuse(&path, JAVA_REASON);
+                if let Some((_, why)) = UNSEEN.iter().find(|(file, _)| news.mapped.path.ends_with(file)) {
+                    self.told.refuse(&path, why);
                 }
                 return false;
             }

@@ -22,7 +22,7 @@ pub fn probes(analysis: &Analysis, path: &str) -> Vec<Probe> {
         let kind = if site.emulated { "emulated" } else { "single-stepped" };
         let sure = match analysis.confidence {
             Confidence::Exported | Confidence::Symbol => "",
-            Confidence::Raised => "; without symbols: known by the errors that it raises by its name, and by what it calls",
+            Confidence::Raised => "; without symbols: known by the errors that it raises, and by what it calls",
         };
         probes.push(Probe {
             offset: site.offset,

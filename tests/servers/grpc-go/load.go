@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -29,6 +30,27 @@ func caller(client *grpc.ClientConn, until time.Time) []time.Duration {
 	return took
 }
 
+func overTLS(address, ca string) *grpc.ClientConn {
+	transport, err := credentials.NewClientTLSFromFile(ca, "localhost")
+	if err != nil {
+		log.Fatal(err)
+	}
+	client, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(transport))
+	if err != nil {
+		log.Fatal(err)
+	}
+	return client
+}
+
+// hasty leaves each connection as soon as its only call is answered.
+func hasty(address, ca string, calls int) {
+	for i := range calls {
+		client := overTLS(address, ca)
+		unary(client, "Unary", strconv.Itoa(i), 10*time.Second)
+		client.Close()
+	}
+}
+
 // load calls as fast as it goes, over TLS, on several connections.
 func load(address, ca string, connections, seconds int) {
 	var all []time.Duration
@@ -37,14 +59,7 @@ func load(address, ca string, connections, seconds int) {
 	began := time.Now()
 	until := began.Add(time.Duration(seconds) * time.Second)
 	for range connections {
-		transport, err := credentials.NewClientTLSFromFile(ca, "localhost")
-		if err != nil {
-			log.Fatal(err)
-		}
-		client, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(transport))
-		if err != nil {
-			log.Fatal(err)
-		}
+		client := overTLS(address, ca)
 		defer client.Close()
 		for range callersEach {
 			group.Add(1)

@@ -3,6 +3,7 @@
 //	grpc-go serve ADDRESS [CERT KEY]
 //	grpc-go call ADDRESS [CA]     each kind of call, an error, a deadline, a cancellation, compressed messages
 //	grpc-go repeat ADDRESS N      N unary calls on one connection, one every ten milliseconds
+//	grpc-go hasty ADDRESS CA N    N unary calls over TLS, each on a connection of its own that closes as soon as it is answered
 //	grpc-go load ADDRESS CA CONNECTIONS SECONDS    over TLS, as fast as it goes: `N calls in S s, p99 P ms`
 package main
 
@@ -97,13 +98,17 @@ func number(word string) int {
 
 func main() {
 	if len(os.Args) < 3 {
-		log.Fatal("grpc-go serve|call|repeat|load ADDRESS")
+		log.Fatal("grpc-go serve|call|repeat|hasty|load ADDRESS")
 	}
 	if os.Args[1] == "serve" {
 		log.Fatal(serve(os.Args[2], os.Args[3:]))
 	}
 	if os.Args[1] == "load" && len(os.Args) == 6 {
 		load(os.Args[2], os.Args[3], number(os.Args[4]), number(os.Args[5]))
+		return
+	}
+	if os.Args[1] == "hasty" && len(os.Args) == 5 {
+		hasty(os.Args[2], os.Args[3], number(os.Args[4]))
 		return
 	}
 	transport := insecure.NewCredentials()

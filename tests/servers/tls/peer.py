@@ -6,6 +6,7 @@
                                            METHOD PATH STATUS SENT RECEIVED, separated by tabs
     peer.py requests URL CA COUNT PAUSE_MS the same by the package requests
     peer.py aiohttp URL CA COUNT PAUSE_MS  the same by aiohttp
+    peer.py curl_cffi URL CA COUNT PAUSE_MS  the same by curl_cffi, as Chrome would
 """
 import asyncio
 import http.client
@@ -116,7 +117,18 @@ async def by_aiohttp(url, ca, count, pause_ms):
             await asyncio.sleep(int(pause_ms) / 1000)
 
 
+def by_curl_cffi(url, ca, count, pause_ms):
+    from curl_cffi import requests
+    with requests.Session(impersonate="chrome", verify=ca) as session:
+        for method, path, sent in questions(count):
+            response = session.request(method, url + path, data=sent.encode() if sent else None, timeout=30)
+            tell(method, path, response.status_code, sent, response.text)
+            time.sleep(int(pause_ms) / 1000)
+
+
 what, *args = sys.argv[1:]
-task = {"serve": serve, "asyncio": serve_asyncio, "client": client, "requests": by_requests, "aiohttp": by_aiohttp}[what](*args)
+tasks = {"serve": serve, "asyncio": serve_asyncio, "client": client,
+         "requests": by_requests, "aiohttp": by_aiohttp, "curl_cffi": by_curl_cffi}
+task = tasks[what](*args)
 if task:
     asyncio.run(task)

@@ -47,6 +47,10 @@ impl Cell {
         Self { outcome: Outcome::Explained(why), ..self }
     }
 
+    pub const fn is_unseen(&self) -> bool {
+        matches!(self.outcome, Outcome::Explained(_))
+    }
+
     /// The version of HTTP as the column and the peers name it.
     pub fn http_version(&self) -> &'static str {
         if self.protocol == "HTTP/2" { "2" } else { "1.1" }
@@ -55,8 +59,13 @@ impl Cell {
 
 /// What each module's tests check.
 fn all() -> Vec<Cell> {
-    let parts =
-        [super::servers::cells(), super::clients::cells(), super::grpc::CELLS.to_vec(), super::databases::CELLS.to_vec()];
+    let parts = [
+        super::servers::cells(),
+        super::clients::cells(),
+        super::lighttpd::cells(),
+        super::grpc::CELLS.to_vec(),
+        super::databases::CELLS.to_vec(),
+    ];
     let mut cells = parts.concat();
     cells.sort_by_key(|c| (c.language, c.library, c.program, c.end, c.protocol));
     cells

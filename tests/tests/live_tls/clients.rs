@@ -15,6 +15,7 @@ const PEERS: &[(Peer, Cell)] = &[
     (Peer::Python, Cell::client("Python", "http.client", "OpenSSL 3", "HTTP/1.1")),
     (Peer::Requests, Cell::client("Python", "requests", "OpenSSL 3", "HTTP/1.1")),
     (Peer::Aiohttp, Cell::client("Python", "aiohttp, ssl in memory", "OpenSSL 3", "HTTP/1.1")),
+    (Peer::CurlCffi, Cell::client("Python", "curl_cffi", "BoringSSL, in the package", "HTTP/2")),
     (Peer::Node, Cell::client("JavaScript", "Node https", "OpenSSL 3, linked statically", "HTTP/1.1")),
     (Peer::NodeHttp2, Cell::client("JavaScript", "Node http2", "OpenSSL 3, linked statically", "HTTP/2")),
     (Peer::Go, Cell::client("Go", "net/http", "crypto/tls", "HTTP/1.1")),

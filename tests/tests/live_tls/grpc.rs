@@ -1,4 +1,4 @@
-//! gRPC over TLS: services asked by grpc-go, and clients of a service that cannot be seen.
+//! gRPC over TLS: services, and clients of a service, each with an other end that cannot be seen.
 
 use std::process::Command;
 
@@ -9,7 +9,8 @@ use tests::{Certificates, Connection, Earshot, Process, built, cargo, free_port,
 use super::cells::Cell;
 use super::seen;
 
-const BORINGSSL: &str = "BoringSSL inside the package, whose symbols are gone";
+/// Calls whose client leaves as soon as it has its answer.
+const HASTY_CALLS: usize = 200;
 
 pub const CELLS: &[Cell] = &[
     Cell::server("Go", "grpc-go", "crypto/tls", "gRPC"),
@@ -17,9 +18,12 @@ pub const CELLS: &[Cell] = &[
     Cell::client("Go", "grpc-go", "crypto/tls", "gRPC"),
     Cell::server("Rust", "tonic", "rustls", "gRPC"),
     Cell::client("Rust", "tonic", "rustls", "gRPC"),
-    Cell::server("Python", "grpcio", "BoringSSL, in the package", "gRPC").unseen(BORINGSSL),
-    Cell::client("Python", "grpcio", "BoringSSL, in the package", "gRPC").unseen(BORINGSSL),
+    Cell::server("Python", "grpcio", "BoringSSL, in the package, stripped", "gRPC"),
+    Cell::client("Python", "grpcio", "BoringSSL, in the package, stripped", "gRPC"),
 ];
+
+/// Folder and program.
+const TONIC: (&str, &str) = ("tonic", "tonic-echo");
 
 /// Calls that end by what the server said.
 const ENDED: [(&str, i64); 7] =
@@ -31,6 +35,8 @@ enum Implementation {
     Go,
     GoStripped,
     Tonic,
+    /// Nothing of what it says is seen.
+    Hidden,
     Python,
 }
 
@@ -40,6 +46,7 @@ impl Implementation {
             Implementation::Go => "grpc-go",
             Implementation::GoStripped => "grpc-stripped",
             Implementation::Tonic => "tonic-echo",
+            Implementation::Hidden => "tonic-stripped",
             Implementation::Python => "python3",
         }
     }
@@ -52,7 +59,8 @@ impl Implementation {
                 go("grpc-go", &file)?;
                 stripped(&file, self.process_name())
             }
-            Implementation::Tonic => Ok(Command::new(cargo(("tonic", self.process_name()))?)),
+            Implementation::Tonic => Ok(Command::new(cargo(TONIC)?)),
+            Implementation::Hidden => stripped(&cargo(TONIC)?, self.process_name()),
             Implementation::Python => python("grpc-python/echo.py"),
         }
     }
@@ -99,28 +107,51 @@ fn expect(earshot: &Earshot, service: &Service, client: Implementation) -> anyho
 #[test]
 fn services() -> anyhow::Result<()> {
     let certificates = Certificates::make()?;
-    let kinds = [Implementation::Go, Implementation::GoStripped, Implementation::Tonic];
+    let kinds = [Implementation::Go, Implementation::GoStripped, Implementation::Tonic, Implementation::Python];
     let services = kinds.map(|kind| kind.serve(&certificates));
     let earshot = Earshot::start()?;
     for service in services {
         let service = service?;
-        // nothing of a client whose TLS is unknown can stand in for the service
-        Implementation::Python.call(service.port, &certificates)?;
-        expect(&earshot, &service, Implementation::Python)?;
+        Implementation::Hidden.call(service.port, &certificates)?;
+        expect(&earshot, &service, Implementation::Hidden)?;
     }
-    Ok(())
+    seen::told(&earshot, true, "cygrpc", "without symbols: known by the errors that it raises")
 }
 
 #[test]
 fn clients() -> anyhow::Result<()> {
     let certificates = Certificates::make()?;
-    let service = Implementation::Python.serve(&certificates)?;
+    let service = Implementation::Hidden.serve(&certificates)?;
     let earshot = Earshot::start()?;
-    for client in [Implementation::Go, Implementation::Tonic] {
-        let file = format!("/{}:", client.process_name());
-        seen::introduce(&earshot, &file, || client.call(free_port()?, &certificates))?;
+    for (client, file) in
+        [(Implementation::Go, "/grpc-go:"), (Implementation::Tonic, "/tonic-echo:"), (Implementation::Python, "cygrpc")]
+    {
+        // a client that finds nobody may tell so and end well
+        seen::introduce(&earshot, file, || -> anyhow::Result<()> {
+            client.call(free_port()?, &certificates)?;
+            anyhow::bail!("nobody is there")
+        })?;
         client.call(service.port, &certificates)?;
         expect(&earshot, &service, client)?;
     }
-    seen::told(&earshot, false, "cygrpc", "symbols are gone")
+    Ok(())
+}
+
+/// A service's write may return only after its client has closed and another goroutine has closed the connection.
+#[test]
+fn last_words_to_a_client_that_leaves_at_once() -> anyhow::Result<()> {
+    let certificates = Certificates::make()?;
+    let service = Implementation::Go.serve(&certificates)?;
+    let earshot = Earshot::start()?;
+    let address = format!("127.0.0.1:{}", service.port);
+    let mut client = Implementation::Go.program()?;
+    succeed(client.args(["hasty", &address, &certificates.authority(), &HASTY_CALLS.to_string()]))?;
+    let row = |n| json!({ "grpc_status": 0, "resp_body": format!(r#"{{"1":"{n}"}}"#), "pid": service.process.pid() });
+    let expected: Vec<Value> = (0..HASTY_CALLS).map(row).collect();
+    earshot.expect(
+        &format!("SELECT grpc_status, resp_body, pid FROM http_events WHERE local_port = {}", service.port),
+        &expected,
+    )?;
+    assert_eq!(earshot.rows("SELECT * FROM lost_events WHERE stage IN ('kernel', 'tls')")?, [] as [Value; 0]);
+    Ok(())
 }

@@ -6,6 +6,8 @@ mod clients;
 mod databases;
 mod grpc;
 mod handshakes;
+mod lighttpd;
 mod load;
+mod odd;
 mod seen;
 mod servers;

@@ -57,9 +57,14 @@ pub fn told(earshot: &Earshot, attached: bool, target: &str, reason: &str) -> an
     })
 }
 
-/// Only whole connections: each has one row in `tls_events`, which ended well.
-pub fn handshakes(earshot: &Earshot, port: u16, count: usize) -> anyhow::Result<()> {
-    let expected = vec![json!({ "handshake": "done", "version": "TLSv1.3", "encrypted": true, "sni": "localhost" }); count];
-    let query = format!("SELECT handshake, version, encrypted, sni FROM tls_events WHERE local_port = {port}");
+/// Each of these servers had one connection, whose handshake has one row in `tls_events` and ended well.
+pub fn handshakes(earshot: &Earshot, ports: &[u16]) -> anyhow::Result<()> {
+    let row = |port: &u16| json!({ "local_port": port, "handshake": "done", "version": "TLSv1.3", "encrypted": true, "sni": "localhost" });
+    let expected: Vec<Value> = ports.iter().map(row).collect();
+    let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
+    let query = format!(
+        "SELECT local_port, handshake, version, encrypted, sni FROM tls_events WHERE local_port IN ({})",
+        ports.join(", ")
+    );
     earshot.expect(&query, &expected)
 }

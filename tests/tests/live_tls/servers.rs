@@ -1,5 +1,6 @@
 //! Servers: each is asked by a client of another language; the rows are the server's and name the client.
 
+use tempfile::TempDir;
 use tests::{Certificates, Connection, Earshot, Exchange, Nginx, Peer, PeerServer, Process, free_port, program, run};
 
 use super::cells::Cell;
@@ -36,66 +37,29 @@ pub fn cells() -> Vec<Cell> {
     [&peers, NGINX, &[GNUTLS], UNSEEN].concat()
 }
 
-fn serve(peer: Peer) -> anyhow::Result<()> {
-    for (_, cell) in PEERS.iter().filter(|(server, _)| *server == peer) {
-        let certificates = Certificates::make()?;
-        let server = PeerServer::start(peer, &certificates)?;
-        let earshot = Earshot::start()?;
+/// One earshot for all servers, which run before it.
+#[test]
+fn in_each_language() -> anyhow::Result<()> {
+    let certificates = Certificates::make()?;
+    let started = |(peer, cell)| Ok((peer, cell, PeerServer::start(peer, &certificates)?));
+    let servers: Vec<(Peer, Cell, PeerServer)> = PEERS.iter().copied().map(started).collect::<anyhow::Result<_>>()?;
+    let earshot = Earshot::start()?;
+    for (peer, cell, server) in &servers {
         let version = cell.http_version();
         let client = if version == "2" { Peer::NodeHttp2 } else { Peer::Python };
         let asked = client.ask(version, server.port, &certificates, REQUESTS)?;
         let ends = Ends { role: "server", process: peer.process_name(), pid: Some(server.pid()), peer: client.process_name() };
         seen::expect(&earshot, server.port, &asked, version, &ends).map_err(|e| e.context(format!("{cell:?}")))?;
-        seen::handshakes(&earshot, server.port, 1)?;
     }
-    Ok(())
-}
-
-#[test]
-fn python_on_sockets() -> anyhow::Result<()> {
-    serve(Peer::Python)
-}
-
-#[test]
-fn python_asyncio() -> anyhow::Result<()> {
-    serve(Peer::Asyncio)
-}
-
-#[test]
-fn node_https() -> anyhow::Result<()> {
-    serve(Peer::Node)
-}
-
-#[test]
-fn node_http2() -> anyhow::Result<()> {
-    serve(Peer::NodeHttp2)
-}
-
-#[test]
-fn go() -> anyhow::Result<()> {
-    serve(Peer::Go)
-}
-
-#[test]
-fn go_stripped() -> anyhow::Result<()> {
-    serve(Peer::GoStripped)
-}
-
-#[test]
-fn rustls() -> anyhow::Result<()> {
-    serve(Peer::Rustls)
-}
-
-#[test]
-fn openssl_stripped() -> anyhow::Result<()> {
-    serve(Peer::OpensslStripped)
+    seen::handshakes(&earshot, &servers.iter().map(|(_, _, server)| server.port).collect::<Vec<_>>())
 }
 
 #[test]
 fn nginx() -> anyhow::Result<()> {
-    for cell in NGINX {
-        let certificates = Certificates::make()?;
-        let (nginx, earshot) = (Nginx::start_tls(&certificates)?, Earshot::start()?);
+    let certificates = Certificates::make()?;
+    let servers = [Nginx::start_tls(&certificates)?, Nginx::start_tls(&certificates)?];
+    let earshot = Earshot::start()?;
+    for (cell, nginx) in NGINX.iter().zip(&servers) {
         let option = if cell.http_version() == "2" { "--http2" } else { "--http1.1" };
         let mut asked = vec![];
         let mut paths = vec![];
@@ -156,10 +120,12 @@ fn gnutls() -> anyhow::Result<()> {
 /// What a server says that cannot be seen is known from its client, and `probe_status` says why.
 #[test]
 fn servers_that_cannot_be_seen() -> anyhow::Result<()> {
-    for (peer, target, reason) in [(Peer::Java, "libjvm.so", "agent"), (Peer::RustlsStripped, "rustls-stripped", "stripped")] {
-        let certificates = Certificates::make()?;
-        let server = PeerServer::start(peer, &certificates)?;
-        let earshot = Earshot::start()?;
+    let certificates = Certificates::make()?;
+    let hidden = [(Peer::Java, "libjvm.so", "agent"), (Peer::RustlsStripped, "rustls-stripped", "stripped")];
+    let servers = hidden.map(|(peer, ..)| PeerServer::start(peer, &certificates));
+    let earshot = Earshot::start()?;
+    for ((peer, target, reason), server) in hidden.into_iter().zip(servers) {
+        let server = server?;
         let asked = Peer::Python.ask("1.1", server.port, &certificates, REQUESTS)?;
         let ends = Ends { role: "server", process: peer.process_name(), pid: Some(server.pid()), peer: "python3" };
         seen::expect(&earshot, server.port, &asked, "1.1", &ends)?;
@@ -168,33 +134,59 @@ fn servers_that_cannot_be_seen() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Connections that are older than earshot: what is said from then on is there.
-#[test]
-fn connections_opened_before() -> anyhow::Result<()> {
-    for peer in [Peer::Python, Peer::Asyncio, Peer::Node, Peer::Go, Peer::Rustls] {
-        let certificates = Certificates::make()?;
-        let server = PeerServer::start(peer, &certificates)?;
-        let folder = tempfile::tempdir()?;
-        let mut client = Process::start(&Peer::Python.client("1.1", server.port, &certificates, 200, 20)?, folder.path())?;
-        let told = |p: &Process| p.out().lines().count();
-        client.wait_until(20, "its first answers", |p| (told(p) > 10).then_some(()))?;
-        let earshot = Earshot::start()?;
-        let before = told(&client);
-        client.wait_until(30, "its last answer", |p| (told(p) == 200).then_some(()))?;
-        assert!(before < 190, "{peer:?}: earshot came too late: {before} requests were over");
-        let asked: Vec<Exchange> = client.out().lines().filter_map(Exchange::of).collect();
+/// A client that asks on and on, and its server.
+struct Talk {
+    peer: Peer,
+    client: Process,
+    server: PeerServer,
+    _folder: TempDir,
+}
+
+impl Talk {
+    const REQUESTS: usize = 200;
+
+    fn begin(peer: Peer, certificates: &Certificates) -> anyhow::Result<Self> {
+        let (server, folder) = (PeerServer::start(peer, certificates)?, tempfile::tempdir()?);
+        let command = Peer::Python.client("1.1", server.port, certificates, Self::REQUESTS as u32, 20)?;
+        Ok(Self { peer, client: Process::start(&command, folder.path())?, server, _folder: folder })
+    }
+
+    fn answers(&self) -> usize {
+        self.client.out().lines().count()
+    }
+
+    fn wait_for(&mut self, answers: usize) -> anyhow::Result<()> {
+        self.client.wait_until(30, "answers", |client| (client.out().lines().count() >= answers).then_some(()))
+    }
+
+    /// Whoever asked had so many answers before earshot was there.
+    fn expect(&self, earshot: &Earshot, before: usize) -> anyhow::Result<()> {
+        assert!(before < Self::REQUESTS - 10, "{:?}: earshot came too late: {before} requests were over", self.peer);
+        let asked: Vec<Exchange> = self.client.out().lines().filter_map(Exchange::of).collect();
         // the first two may fall between two looks, and what tells the connection may be seen a request late
         let late: Vec<&Exchange> = asked.iter().skip(before + 2).collect();
         let query = format!(
             "SELECT req_path, resp_status, resp_body, encrypted FROM http_events WHERE local_port = {} AND req_path IN ({})",
-            server.port,
+            self.server.port,
             late.iter().map(|e| format!("'{}'", e.path)).collect::<Vec<_>>().join(", ")
         );
         let expected: Vec<_> = late
             .iter()
             .map(|e| serde_json::json!({ "req_path": e.path, "resp_status": e.status, "resp_body": e.received, "encrypted": true }))
             .collect();
-        earshot.expect(&query, &expected).map_err(|e| e.context(format!("{peer:?}")))?;
+        earshot.expect(&query, &expected).map_err(|e| e.context(format!("{:?}", self.peer)))
     }
-    Ok(())
+}
+
+/// Connections that are older than earshot: what is said from then on is there.
+#[test]
+fn connections_opened_before() -> anyhow::Result<()> {
+    let certificates = Certificates::make()?;
+    let peers = [Peer::Python, Peer::Asyncio, Peer::Node, Peer::Go, Peer::Rustls];
+    let mut talks: Vec<Talk> = peers.into_iter().map(|peer| Talk::begin(peer, &certificates)).collect::<Result<_, _>>()?;
+    talks.iter_mut().try_for_each(|talk| talk.wait_for(10))?;
+    let earshot = Earshot::start()?;
+    let before: Vec<usize> = talks.iter().map(Talk::answers).collect();
+    talks.iter_mut().try_for_each(|talk| talk.wait_for(Talk::REQUESTS))?;
+    talks.iter().zip(before).try_for_each(|(talk, before)| talk.expect(&earshot, before))
 }

@@ -1,5 +1,5 @@
 // A library of OpenSSL's shape inside a program: with its symbols or without, it is to be found at the same places. NAMELESS: its
-// errors do not say where they come from, as BoringSSL's do not.
+// errors do not say where they come from, as before OpenSSL 3.
 #include <stddef.h>
 
 asm(".text\n.space 600000, 0x90");
@@ -11,7 +11,7 @@ typedef struct ssl {
 
 volatile int sink;
 #ifdef NAMELESS
-const char version[] = "\0BoringSSL";
+const char version[] = "\0OpenSSL 1.1.99 1 Jan 2020";
 #define NAME version
 #else
 const char version[] = "\0OpenSSL 3.0.99 1 Jan 2030";
