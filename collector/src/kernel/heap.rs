@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs::File;
+use std::io;
 
 use aya::maps::{Array, HashMap, MapData, PerCpuArray, PerCpuValues};
 use aya::{Ebpf, Pod};
@@ -21,16 +22,10 @@ pub struct HeapProbe {
     pub reason: String,
 }
 
-/// How returns are looked at.
-enum Returns {
-    /// Of the calls alone of which that is wanted.
-    Chosen(Program),
-    /// Of every call, by a probe of its own; and why.
-    All(Program, String),
-}
-
 struct Attached {
     _links: Vec<multi::Link>,
+    /// How returns are looked at.
+    how: String,
     places: Vec<(String, String)>,
 }
 
@@ -56,7 +51,10 @@ pods!(PodSite = HeapSite, PodSession = HeapSession, PodSample = HeapSample, PodC
 
 pub struct HeapProbes {
     enters: Program,
-    returns: Returns,
+    /// Looks at every return, by a probe of its own.
+    returns: Program,
+    /// Does both, and looks at the returns alone of which that is wanted; or why not.
+    chosen: Result<Program, String>,
     sites: Array<MapData, PodSite>,
     session: Array<MapData, PodSession>,
     live: HashMap<MapData, u64, PodSample>,
@@ -72,7 +70,10 @@ pub const ON_REQUEST: &str = "on request: earshot heap";
 /// The programs, loaded.
 pub struct Programs {
     enters: Program,
-    returns: Returns,
+    /// Looks at every return, by a probe of its own.
+    returns: Program,
+    /// Does both, and looks at the returns alone of which that is wanted; or why not.
+    chosen: Result<Program, String>,
 }
 
 impl Programs {
@@ -85,11 +86,8 @@ impl Programs {
         };
         let enters = load("heap_enters", Form::Passes)
             .map_err(|why| format!("this kernel cannot probe one process alone (Linux 6.6 can): {why}"))?;
-        let returns = match load("heap_call", Form::Session) {
-            Ok(program) => Returns::Chosen(program),
-            Err(why) => Returns::All(load("heap_returns", Form::Returns)?, why),
-        };
-        Ok(Self { enters, returns })
+        let returns = load("heap_returns", Form::Returns)?;
+        Ok(Self { enters, returns, chosen: load("heap_call", Form::Session) })
     }
 }
 
@@ -105,11 +103,12 @@ fn state(target: &str, attached: bool, reason: &str) -> ProbeState {
 
 impl HeapProbes {
     /// Attaches nothing.
-    pub fn new(ebpf: &mut Ebpf, Programs { enters, returns }: Programs) -> Result<Self, String> {
+    pub fn new(ebpf: &mut Ebpf, Programs { enters, returns, chosen }: Programs) -> Result<Self, String> {
         let mut map = |name: &str| ebpf.take_map(name).ok_or_else(|| format!("no map {name} in the object"));
         Ok(Self {
             enters,
             returns,
+            chosen,
             sites: Array::try_from(map("HEAP_SITES")?).map_err(|e| chain(&e))?,
             session: Array::try_from(map("HEAP_SESSION")?).map_err(|e| chain(&e))?,
             live: HashMap::try_from(map("HEAP_LIVE")?).map_err(|e| chain(&e))?,
@@ -128,41 +127,43 @@ impl HeapProbes {
             return Err(format!("it has {wanted} functions of allocators, and {HEAP_SITES_MAX} can be probed"));
         }
         self.begin(pid, portion)?;
-        let (mut links, mut places, mut slot) = (vec![], vec![], 0);
+        let (mut places, mut slot) = (vec![], 0);
         let (mut takers, mut givers) = (vec![], vec![]);
         for (file, probes) in files {
             let (mut takes, mut gives) = (vec![], vec![]);
             for probe in probes {
                 self.sites.set(slot, PodSite(probe.site), 0).map_err(|e| chain(&e))?;
                 let spot = Spot { offset: probe.offset, cookie: u64::from(slot) };
-                let whose = matches!(probe.site.call, allocator::FREE | allocator::COLLECTED);
-                if whose {
-                    takes.push(spot)
-                } else {
-                    gives.push(spot)
-                }
+                let never_returns = matches!(probe.site.call, allocator::FREE | allocator::COLLECTED);
+                let list = if never_returns { &mut takes } else { &mut gives };
+                list.push(spot);
                 places.push((probe.target.clone(), probe.reason.clone()));
                 slot += 1;
             }
             takers.push((file, takes));
             givers.push((file, gives));
         }
-        let mut attach = |program: &Program, spots: &[(&File, Vec<Spot>)]| {
-            for (file, spots) in spots.iter().filter(|(_, spots)| !spots.is_empty()) {
-                links.push(program.attach(file, spots, Some(pid)).map_err(|e| format!("cannot attach: {e}"))?);
-            }
-            Ok::<_, String>(())
+        let attach = |program: &Program, spots: &[(&File, Vec<Spot>)]| {
+            let spots = spots.iter().filter(|(_, spots)| !spots.is_empty());
+            let links = spots.map(|(file, spots)| program.attach(file, spots, Some(pid)));
+            links.collect::<io::Result<Vec<_>>>().map_err(|e| format!("cannot attach: {e}"))
         };
         // what takes memory back comes first: what is given is then seen to be taken
-        attach(&self.enters, &takers)?;
-        match &self.returns {
-            Returns::Chosen(program) => attach(program, &givers)?,
-            Returns::All(returns, _) => {
-                attach(returns, &givers)?;
-                attach(&self.enters, &givers)?;
+        let mut links = attach(&self.enters, &takers)?;
+        // kernels before 6.13 may load what they cannot attach
+        let chosen = self.chosen.as_ref().map_err(Clone::clone).and_then(|program| attach(program, &givers));
+        let how = match chosen {
+            Ok(more) => {
+                links.extend(more);
+                "one process, on request; returns of sampled calls".to_owned()
             }
-        }
-        self.attached = Some(Attached { _links: links, places });
+            Err(why) => {
+                links.extend(attach(&self.returns, &givers)?);
+                links.extend(attach(&self.enters, &givers)?);
+                format!("one process, on request; returns of all calls, which costs more: {why}")
+            }
+        };
+        self.attached = Some(Attached { _links: links, how, places });
         Ok(())
     }
 
@@ -213,11 +214,7 @@ impl HeapProbes {
     /// How returns are looked at, then every place.
     pub fn states(&self) -> Vec<ProbeState> {
         let Some(attached) = &self.attached else { return vec![refused(ON_REQUEST)] };
-        let how = match &self.returns {
-            Returns::Chosen(_) => "one process, on request; returns of sampled calls".to_owned(),
-            Returns::All(_, why) => format!("one process, on request; returns of all calls, which costs more: {why}"),
-        };
         let places = attached.places.iter().map(|(target, reason)| state(target, true, reason));
-        std::iter::once(state("heap", true, &how)).chain(places).collect()
+        std::iter::once(state("heap", true, &attached.how)).chain(places).collect()
     }
 }

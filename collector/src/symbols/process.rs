@@ -14,8 +14,11 @@ use super::maps::{self, Mapping, What};
 use super::perf_map::PerfMap;
 use super::separate::Place;
 
-/// How often an address that is nowhere may have the list read again.
+/// How often an address that is nowhere may have the list read again, and how often while the process is new: then it maps its
+/// libraries.
 const INTERVAL: Duration = Duration::from_millis(100);
+const INTERVAL_NEW: Duration = Duration::from_millis(5);
+const NEW: Duration = Duration::from_secs(1);
 /// Libraries come and go at the same addresses: how long the list is believed.
 const BELIEVED: Duration = Duration::from_secs(30);
 /// How often it is looked whether a runtime has begun to write.
@@ -28,6 +31,7 @@ pub struct Process {
     /// None: it was gone before anything was seen.
     read: Option<Instant>,
     tried: Instant,
+    seen: Instant,
     /// It is known that the list is no longer right.
     pub stale: bool,
     pub ended: Option<Instant>,
@@ -47,6 +51,7 @@ impl Process {
             mappings: vec![],
             read: None,
             tried: now,
+            seen: now,
             stale: false,
             ended: None,
             used: now,
@@ -87,7 +92,8 @@ impl Process {
         self.used = now;
         let old = self.read.is_none_or(|read| now.saturating_duration_since(read) >= BELIEVED);
         let missing = maps::find(&self.mappings, address).is_none();
-        let may = now.saturating_duration_since(self.tried) >= INTERVAL;
+        let interval = if now.saturating_duration_since(self.seen) < NEW { INTERVAL_NEW } else { INTERVAL };
+        let may = now.saturating_duration_since(self.tried) >= interval;
         if self.ended.is_none() && (self.stale || (may && (old || missing))) {
             self.read_again(now);
         }
