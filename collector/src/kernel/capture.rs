@@ -343,7 +343,6 @@ impl Capture {
                 (&mut sum.plain_copied, one.plain_copied),
                 (&mut sum.plain_counted, one.plain_counted),
                 (&mut sum.plain_ring_full, one.plain_ring_full),
-                (&mut sum.plain_over_budget, one.plain_over_budget),
                 (&mut sum.plain_unread, one.plain_unread),
                 (&mut sum.samples_seen, one.samples_seen),
                 (&mut sum.samples_copied, one.samples_copied),

@@ -133,7 +133,6 @@ impl Housekeeper {
             ("no_socket_state", new.no_state, old.no_state),
             ("notice_ring_full", new.notices_lost, old.notices_lost),
             ("plaintext_ring_full", new.plain_ring_full, old.plain_ring_full),
-            ("plaintext_over_budget", new.plain_over_budget, old.plain_over_budget),
             ("plaintext_unreadable", new.plain_unread, old.plain_unread),
         ] {
             let (events, bytes) = since(new, old);
@@ -155,7 +154,6 @@ impl Housekeeper {
             ("plaintext_copied", new.plain_copied, old.plain_copied),
             ("plaintext_filtered_policy", new.plain_counted, old.plain_counted),
             ("plaintext_lost", new.plain_ring_full, old.plain_ring_full),
-            ("plaintext_lost", new.plain_over_budget, old.plain_over_budget),
             ("plaintext_lost", new.plain_unread, old.plain_unread),
             ("samples_seen", new.samples_seen, old.samples_seen),
             ("samples_copied", new.samples_copied, old.samples_copied),

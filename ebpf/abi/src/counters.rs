@@ -36,7 +36,6 @@ pub struct Counters {
     /// The session's policy only counts.
     pub plain_counted: Count,
     pub plain_ring_full: Count,
-    pub plain_over_budget: Count,
     /// The bytes could not be read, or no session could be kept.
     pub plain_unread: Count,
     /// Ticks of the profiler's clock and waits that are to be told; the three below are what became of them.
@@ -82,4 +81,4 @@ pub mod hook {
     ];
 }
 
-const _: () = assert!(size_of::<Counters>() == 19 * 16 + 13 * 8);
+const _: () = assert!(size_of::<Counters>() == 18 * 16 + 13 * 8);

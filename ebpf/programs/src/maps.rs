@@ -8,8 +8,8 @@ use aya_ebpf::{
     maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
 use ebpf_abi::{
-    CALLS_MAX, CHUNK_BYTES, CLOSED_MAX, Counters, DataHeader, Decision, GROWTHS_MAX, HEADER_BYTES, HEAP_CPUS_MAX,
-    HEAP_LIVE_MAX, HEAP_SITES_MAX, HeapCounts, HeapSample, HeapSession, HeapSite, LISTENERS_MAX, ListenKey,
+    CALL_BYTES_MAX, CALLS_MAX, CHUNK_BYTES, CLOSED_MAX, Counters, DataHeader, Decision, GROWTHS_MAX, HEADER_BYTES,
+    HEAP_CPUS_MAX, HEAP_LIVE_MAX, HEAP_SITES_MAX, HeapCounts, HeapSample, HeapSession, HeapSite, LISTENERS_MAX, ListenKey,
     MULTI_MESSAGE_THREADS_MAX, POLICIES_MAX, PYTHONS_MAX, Peer, Python, SAMPLE_PLACES, SESSIONS_MAX, SHORT_CALL_BYTES,
     SITES_MAX, SessionKey, Site, SocketState, WAKERS_MAX,
 };
@@ -28,8 +28,9 @@ use crate::waits::{Budget, Due, Wait};
 use crate::wakers::Woken;
 
 const RING_BYTES: u32 = 8 << 20;
-const HALF_FULL: u64 = RING_BYTES as u64 / 2;
-const NEARLY_FULL: u64 = RING_BYTES as u64 / 4 * 3;
+/// Of a long transfer, by how many quarters of the ring buffer wait to be read. A table and no comparisons: the verifier would look
+/// at all that follows once for each outcome.
+static AFFORDABLE_BYTES: [u64; 4] = [CALL_BYTES_MAX, CALL_BYTES_MAX, HEADER_BYTES, 0];
 
 #[map]
 static RING_0: RingBuf = RingBuf::with_byte_size(RING_BYTES, 0);
@@ -231,11 +232,9 @@ pub unsafe fn affordable(ring: u8, wanted: u64) -> u64 {
         return wanted;
     }
     let waiting = unsafe { helpers::bpf_ringbuf_query(ring_of(ring).cast_mut().cast(), BPF_RB_AVAIL_DATA as u64) };
-    match waiting {
-        0..HALF_FULL => wanted,
-        HALF_FULL..NEARLY_FULL => HEADER_BYTES,
-        _ => 0,
-    }
+    let quarters = (waiting / (RING_BYTES as u64 / 4)) as usize & 3;
+    let most = unsafe { (&raw const AFFORDABLE_BYTES).cast::<u64>().add(quarters).read_volatile() };
+    if wanted < most { wanted } else { most }
 }
 
 /// Room for a record of a size that is known when the program is built; null when the ring is full.

@@ -18,7 +18,7 @@ use ebpf_abi::{
 use crate::calls::{self, Call, CallKey};
 use crate::evidence::{self as threads, ThreadState, Touch};
 use crate::kernel::{OWN_PID, read_user};
-use crate::maps::{SESSIONS, SITE_HITS, SITES, affordable, counters};
+use crate::maps::{SESSIONS, SITE_HITS, SITES, counters};
 use crate::plain_copy;
 use crate::sessions::{self, Session};
 
@@ -384,27 +384,20 @@ unsafe fn transfer<const LOOPED: bool>(key: &CallKey, under_way: *mut Call, sess
         (*copy).left = moved;
         let needed_from = if writing { (*session).sent_from } else { (*session).received_from };
         let needed = if offset + moved <= needed_from { 0 } else { plain_copy::wanted(moved, policy_) };
-        (*copy).wanted = affordable((*session).ring, needed);
-        // read back: the verifier does not follow what is in a map, and would look at all that follows once for each outcome
-        let wanted = (&raw const (*copy).wanted).read_volatile();
+        (*copy).wanted = needed;
         (*copy).offset = offset;
         (*copy).time_ns = helpers::bpf_ktime_get_ns();
         (*copy).session = (*session).number;
         (*copy).connection = (*session).connection;
         (*copy).lost = 0;
         (*copy).about = about;
-        if LOOPED || wanted > CHUNK_BYTES as u64 {
+        if LOOPED || (*copy).wanted > CHUNK_BYTES as u64 {
             plain_copy::all(key);
         } else {
             plain_copy::next(under_way);
         }
-        if (*copy).lost == 0 && wanted < needed {
-            counted(&mut counters.plain_over_budget, needed - wanted);
-            add(&raw mut counters.plain_copied.bytes, moved - (needed - wanted));
-            return;
-        }
         let count = match (*copy).lost {
-            0 if needed == 0 => &mut counters.plain_counted,
+            0 if offset + moved <= needed_from => &mut counters.plain_counted,
             0 => &mut counters.plain_copied,
             plain_copy::LOST_RING_FULL => &mut counters.plain_ring_full,
             _ => &mut counters.plain_unread,
