@@ -4,5 +4,6 @@ mod api;
 mod fixture;
 mod flamegraph;
 mod functions;
+mod heap;
 mod pyroscope;
 mod sql;
