@@ -69,7 +69,7 @@ fn cold(what: &str, program: &Path, args: &[&str]) {
     let began = Instant::now();
     let mut unwinder = Unwinder::new();
     unwinder.look_at(pid);
-    let found = unwinder.table_at(pid, address).is_some();
+    let found = unwinder.describes(pid, address);
     let unwound = began.elapsed();
     let (mut symbols, mut names) = (Symbols::new(), vec![]);
     let began = Instant::now();
@@ -91,7 +91,7 @@ fn cold(what: &str, program: &Path, args: &[&str]) {
 /// A process that maps so many files.
 fn many(folder: &Path) -> Option<(Waiting, usize, u64)> {
     let there = |name: &&str| FOLDERS.iter().map(|folder| Path::new(folder).join(name)).find(|path| path.is_file());
-    let originals: Vec<PathBuf> = COPIED.iter().filter_map(|name| there(&name)).collect();
+    let originals: Vec<PathBuf> = COPIED.iter().filter_map(|name| there(name)).collect();
     let (mut copies, mut bytes) = (vec![], 0);
     for (n, original) in originals.iter().cycle().take(LIBRARIES).enumerate() {
         let copy = folder.join(format!("{n}.so"));
@@ -133,7 +133,7 @@ fn main() {
             names.clear();
             symbols.frames(pid, address, false, &mut names);
             named += u64::from(names.iter().any(|name| !name.starts_with('[')));
-            unwinder.table_at(pid, address);
+            unwinder.describes(pid, address);
         }
     }
     println!(

@@ -130,6 +130,14 @@ impl Unwinder {
         self.put(pid, maps);
     }
 
+    /// Whether it is known how to get from the code at an address to its caller; what tells it is read if need be.
+    pub fn describes(&mut self, pid: u32, address: u64) -> bool {
+        let Some(mapping) = self.processes.get_mut(&pid).and_then(|maps| maps.find(address)) else { return false };
+        let Some(image) = self.tables.of(mapping, self.now).and_then(|number| self.tables.image(number)) else { return false };
+        let place = image.address(address - mapping.mapped.start + mapping.offset);
+        place.is_some_and(|place| image.table(place).is_some_and(|table| table.rule(place).is_some()))
+    }
+
     /// Whether code at an address was there at the last look.
     #[cfg(test)]
     pub fn has_seen(&mut self, pid: u32, address: u64) -> bool {

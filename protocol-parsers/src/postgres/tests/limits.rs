@@ -157,7 +157,7 @@ fn the_rest_of_a_long_message_is_passed_over() {
     fed.whole(&[Client(&login("a", "b")), Server(&ready()), Client(&asked[..200_000])]);
     assert_eq!(fed.parser.passes_over(Flow::ToServer), asked.len() as u64 - 200_000);
     // of a row of a result nothing is kept
-    let row = message(b'D', &[&[0, 1, 0, 4, 0x93, 0xe0][..], &[b'y'; 300_000]].concat());
+    let row = message(b'D', [&[0, 1, 0, 4, 0x93, 0xe0][..], &[b'y'; 300_000]].concat());
     fed.whole(&[Client(&asked[200_000..]), Server(&row[..10])]);
     assert_eq!(fed.parser.passes_over(Flow::ToClient), row.len() as u64 - 10);
     let (login, welcome, done) = (login("a", "b"), ready(), done("SELECT 1"));
