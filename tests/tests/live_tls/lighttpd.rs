@@ -34,6 +34,9 @@ impl Lighttpd {
         let (root, settings) = (folder.path().join("www"), folder.path().join("lighttpd.conf"));
         std::fs::create_dir(&root)?;
         FILES.iter().try_for_each(|(name, text)| std::fs::write(root.join(name), text))?;
+        // mod_wolfssl looks for the certificate's authority, and mod_nss takes none
+        let authority =
+            if module == "wolfssl" { format!("ssl.ca-file = \"{}\"", certificates.authority()) } else { String::new() };
         let text = format!(
             r#"server.modules = ( "mod_{module}" )
                server.document-root = "{}"
@@ -43,11 +46,10 @@ impl Lighttpd {
                ssl.engine = "enable"
                ssl.pemfile = "{}"
                ssl.privkey = "{}"
-               ssl.ca-file = "{}""#,
+               {authority}"#,
             root.display(),
             certificates.certificate(),
-            certificates.key(),
-            certificates.authority()
+            certificates.key()
         );
         std::fs::write(&settings, text)?;
         let mut command = Command::new(program("lighttpd")?);
