@@ -91,7 +91,7 @@ fn cold(what: &str, program: &Path, args: &[&str]) {
 /// A process that maps so many files.
 fn many(folder: &Path) -> Option<(Waiting, usize, u64)> {
     let there = |name: &&str| FOLDERS.iter().map(|folder| Path::new(folder).join(name)).find(|path| path.is_file());
-    let originals: Vec<PathBuf> = COPIED.iter().filter_map(|name| there(name)).collect();
+    let originals: Vec<PathBuf> = COPIED.iter().filter_map(there).collect();
     let (mut copies, mut bytes) = (vec![], 0);
     for (n, original) in originals.iter().cycle().take(LIBRARIES).enumerate() {
         let copy = folder.join(format!("{n}.so"));
