@@ -65,7 +65,7 @@ pub struct HeapProbes {
 }
 
 /// Why nothing is attached where all is well.
-pub const ON_REQUEST: &str = "on request: earshot heap";
+pub const ON_REQUEST: &str = "switched on by earshot heap";
 
 /// The programs, loaded.
 pub struct Programs {

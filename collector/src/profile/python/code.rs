@@ -12,8 +12,10 @@ use super::runtime::Runtime;
 
 /// Of one process; beyond it all are read anew.
 const CODES_MAX: usize = 16384;
-/// Another object may come to be at the same address.
-const BELIEVED: Duration = Duration::from_secs(10);
+/// Another object may come to be at the same address, as when a program that starts compiles what it runs only once: a name is
+/// believed the longer the more often it was the same.
+const BELIEVED_MIN: Duration = Duration::from_millis(50);
+const BELIEVED_MAX: Duration = Duration::from_secs(10);
 const CHARACTERS_MAX: usize = 256;
 
 // in an object: its type
@@ -29,7 +31,13 @@ const TEXT_BYTES: usize = 40;
 
 #[derive(Default)]
 pub struct Codes {
-    names: HashMap<u64, (Option<String>, Instant)>,
+    names: HashMap<u64, Known>,
+}
+
+struct Known {
+    name: Option<String>,
+    read: Instant,
+    believed: Duration,
 }
 
 /// Bytes of a process.
@@ -45,20 +53,25 @@ impl Memory for File {
 
 impl Codes {
     pub fn name(&mut self, memory: &impl Memory, code: u64, runtime: &Runtime) -> Option<String> {
-        if let Some((name, read)) = self.names.get(&code)
-            && read.elapsed() < BELIEVED
+        let known = self.names.get(&code);
+        if let Some(Known { name, read, believed }) = known
+            && read.elapsed() < *believed
         {
             return name.clone();
         }
         // of a process that has ended what was read before holds
-        let known = || self.names.get(&code).and_then(|(known, _)| known.clone());
-        let name = name(memory, code, runtime).or_else(known);
+        let name = name(memory, code, runtime).or_else(|| known?.name.clone());
+        let believed = known.filter(|known| known.name == name).map_or(BELIEVED_MIN, |known| longer(known.believed));
         if self.names.len() >= CODES_MAX {
             self.names.clear();
         }
-        self.names.insert(code, (name.clone(), Instant::now()));
+        self.names.insert(code, Known { name: name.clone(), read: Instant::now(), believed });
         name
     }
+}
+
+fn longer(believed: Duration) -> Duration {
+    (believed * 2).min(BELIEVED_MAX)
 }
 
 fn name(memory: &impl Memory, code: u64, runtime: &Runtime) -> Option<String> {
@@ -138,6 +151,12 @@ mod tests {
         assert_eq!(codes.name(&Bytes(vec![]), 1000, &runtime).as_deref(), Some("aβz (a.py)"), "it is remembered");
         assert_eq!(name(&memory(), 1008, &runtime), None, "no code object");
         assert_eq!(name(&memory(), u64::MAX, &runtime), None);
+    }
+
+    #[test]
+    fn a_name_is_believed_longer_and_longer_but_not_for_good() {
+        assert_eq!(longer(BELIEVED_MIN), 2 * BELIEVED_MIN);
+        assert_eq!(longer(BELIEVED_MAX), BELIEVED_MAX);
     }
 
     #[test]
