@@ -280,7 +280,8 @@ impl Tracker {
         if wanted != Wanted::Full || (connection.decision.is_none() && data.offset > KEPT_FULL_FROM_BYTES) {
             Self::want(&mut self.policies, connection, wanted);
         }
-        if passed_over >= PASSED_OVER_BYTES_MIN {
+        // the offsets of a TLS session are its own, and a connection may have several
+        if passed_over >= PASSED_OVER_BYTES_MIN && !plaintext::is_plain(connection.key) {
             self.pass_over(connection, data.direction, passed_over);
         }
     }
