@@ -11,6 +11,7 @@ use aya::programs::{BtfTracePoint, Iter};
 use aya::{Btf as AyaBtf, Ebpf, EbpfLoader, Pod};
 use ebpf_abi::{Counters, ListenKey, Policy, Python, RINGS_MAX, hook};
 
+use super::unwind_maps::UnwindMaps;
 use super::uprobes::{Attached, Probe, ProbesId, Uprobes};
 use super::{btf::Btf, offsets, privileges, samples};
 
@@ -163,29 +164,20 @@ impl Capture {
             offsets::all(&btf).map_err(|what| StartError::Unknown { what })?
         };
         let btf = AyaBtf::from_sys_fs().map_err(|e| StartError::Unknown { what: chain(&e) })?;
-        let rings = (cpus() / CPUS_A_RING).next_power_of_two().clamp(1, RINGS_MAX);
-        let (own_pid, mask) = (std::process::id(), rings as u32 - 1);
-        let mut loader = EbpfLoader::new();
-        // aya has no type for task storage, which only the programs use
-        loader.allow_unsupported_maps();
-        loader.btf(Some(&btf)).override_global("OWN_PID", &own_pid, true).override_global("RING_MASK", &mask, true);
-        for (name, offset) in &offsets {
-            loader.override_global(name, offset, true);
+        let mut ebpf = load(&btf, &offsets, profile_hz, true)?;
+        let refused = if profile_hz == 0 { vec![] } else { samples::load(&mut ebpf, &btf) };
+        let mut walks = Ok(());
+        if !refused.is_empty() {
+            let mut other = load(&btf, &offsets, profile_hz, false)?;
+            let refused_still = samples::load(&mut other, &btf);
+            if refused_still.len() < refused.len() {
+                let why = refused.into_iter().find(|(name, _)| refused_still.iter().all(|(still, _)| still != name));
+                walks = Err(why.map(|(_, why)| why).unwrap_or_default());
+                ebpf = other;
+            }
         }
-        for unused in rings..RINGS_MAX {
-            loader.map_max_entries(["RING_0", "RING_1", "RING_2", "RING_3"][unused], 4096);
-        }
-        let period = samples::period_ns(profile_hz);
-        loader.override_global("SAMPLE_PERIOD_NS", &period, true);
-        if profile_hz == 0 {
-            loader.map_max_entries("RING_SAMPLES", 4096).map_max_entries("WAKERS", 1);
-        } else {
-            let cpus = aya::util::nr_cpus().map_err(|(what, e)| StartError::Unknown { what: format!("{what}: {e}") })?;
-            loader.map_max_entries("SAMPLE_SCRATCH", 2 * cpus as u32);
-        }
-        let mut ebpf = loader.load(OBJECT).map_err(|e| StartError::Load { what: chain(&e) })?;
         let uprobes = Uprobes::load(&mut ebpf, OBJECT);
-        let mut capture = Self { ebpf, rings, probes: vec![], uprobes };
+        let mut capture = Self { ebpf, rings: rings(), probes: vec![], uprobes };
         capture.find_listeners(&btf);
         for (program, target, reason) in PROGRAMS {
             let attached = capture.attach(program, target, &btf);
@@ -203,7 +195,7 @@ impl Capture {
                 run_time_ns: None,
             });
         }
-        capture.probes.extend(samples::attach(&mut capture.ebpf, &btf, profile_hz, profile_faults));
+        capture.probes.extend(samples::attach(&mut capture.ebpf, &btf, profile_hz, profile_faults, walks));
         Ok(capture)
     }
 
@@ -262,6 +254,11 @@ impl Capture {
     /// The ring buffer of samples; it can be taken once.
     pub fn take_samples(&mut self) -> Option<Ring> {
         RingBuf::try_from(self.ebpf.take_map("RING_SAMPLES")?).ok().map(Ring)
+    }
+
+    /// What the kernel program unwinds by; it can be taken once.
+    pub fn take_unwind_maps(&mut self) -> Option<UnwindMaps> {
+        UnwindMaps::take(&mut self.ebpf)
     }
 
     /// What is known of processes that run Python code; it can be taken once.
@@ -356,6 +353,38 @@ impl Capture {
         }
         probes
     }
+}
+
+/// The programs as they are to run here. `walks`: whether they find the callers on stacks by themselves.
+fn load(btf: &AyaBtf, offsets: &[(&str, u32)], profile_hz: u32, walks: bool) -> Result<Ebpf, StartError> {
+    let rings = rings();
+    let (own_pid, mask, walks) = (std::process::id(), rings as u32 - 1, u32::from(walks));
+    let period = samples::period_ns(profile_hz);
+    let mut loader = EbpfLoader::new();
+    // aya has no type for task storage, which only the programs use
+    loader.allow_unsupported_maps();
+    loader.btf(Some(btf)).override_global("OWN_PID", &own_pid, true).override_global("RING_MASK", &mask, true);
+    for (name, offset) in offsets {
+        loader.override_global(name, offset, true);
+    }
+    for unused in rings..RINGS_MAX {
+        loader.map_max_entries(["RING_0", "RING_1", "RING_2", "RING_3"][unused], 4096);
+    }
+    loader.override_global("SAMPLE_PERIOD_NS", &period, true).override_global("WALKS", &walks, true);
+    if profile_hz == 0 {
+        loader.map_max_entries("RING_SAMPLES", 4096).map_max_entries("WAKERS", 1);
+        for unused in UnwindMaps::ALL {
+            loader.map_max_entries(unused, 1);
+        }
+    } else {
+        let cpus = aya::util::nr_cpus().map_err(|(what, e)| StartError::Unknown { what: format!("{what}: {e}") })?;
+        loader.map_max_entries("SAMPLE_SCRATCH", 2 * cpus as u32);
+    }
+    loader.load(OBJECT).map_err(|e| StartError::Load { what: chain(&e) })
+}
+
+fn rings() -> usize {
+    (cpus() / CPUS_A_RING).next_power_of_two().clamp(1, RINGS_MAX)
 }
 
 fn cpus() -> usize {

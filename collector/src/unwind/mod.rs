@@ -2,7 +2,8 @@
 //!
 //! In: what a sample holds. Out: a [`Stack`], leaf first, with how it ended. Rules come from the programs' own call frame
 //! information, or from Go's function table, made into compact [`table`]s that are kept per file; code without any (translated
-//! at run time, mostly) is taken to keep frame pointers. Knows processes by `/proc` alone, bounds all it keeps, and names nothing.
+//! at run time, mostly) is taken to keep frame pointers. What is learnt so is [`told`] to the kernel program, which then finds the
+//! callers itself. Knows processes by `/proc` alone, bounds all it keeps, and names nothing.
 
 mod expression;
 mod frames;
@@ -10,10 +11,17 @@ mod go;
 mod image;
 mod maps;
 mod step;
+#[cfg(test)]
+mod step_tests;
 pub mod table;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod told;
+mod told_tables;
+#[cfg(test)]
+mod told_tests;
+mod walked;
 
 use std::fmt;
 use std::fs::File;
@@ -27,6 +35,7 @@ pub use step::Registers;
 use step::{State, Stop, Window};
 use table::Table;
 use tables::{TABLES_BYTES_MAX, Tables};
+use told::{Store, Told};
 
 /// Frames of one stack.
 pub const FRAMES_MAX: usize = 1024;
@@ -53,6 +62,10 @@ pub enum End {
     Complete,
     /// More frames lie behind what was copied of the stack.
     StackCut,
+    /// The kernel program could not read the stack there.
+    Unreadable,
+    /// Too many stacks waited for more to be copied.
+    NotCopied,
     /// The next frame lies on another stack: of a signal handler, a coroutine or a goroutine.
     AnotherStack,
     TooDeep,
@@ -61,6 +74,8 @@ pub enum End {
     NoCode,
     /// The file at this path has no rule for its code, and there is no frame pointer either.
     NoTable(String),
+    /// There is no room for the table of the file at this path, beside those that are in use.
+    NoRoom(String),
     /// Code that no file has, without a frame pointer.
     NoFramePointer,
     /// The rule needs what is not known.
@@ -74,11 +89,14 @@ impl fmt::Display for End {
         f.write_str(match self {
             End::Complete => "complete",
             End::StackCut => "stack cut",
+            End::Unreadable => "stack unreadable",
+            End::NotCopied => "stack not copied",
             End::AnotherStack => "another stack",
             End::TooDeep => "too deep",
             End::ProcessGone => "process gone",
             End::NoCode => "no code",
             End::NoTable(path) => return write!(f, "no unwind table for {path}"),
+            End::NoRoom(path) => return write!(f, "no room for the unwind table of {path}"),
             End::NoFramePointer => "no frame pointer",
             End::Rule => "unwind rule unknown",
             End::Stuck => "frames do not rise",
@@ -92,6 +110,7 @@ pub struct Unwinder {
     tables: Tables,
     /// By a program's number and the place in its file.
     trampolines: HashMap<(u32, u64), bool>,
+    told: Option<Told>,
     /// Counts stacks: what was used when.
     now: u64,
 }
@@ -109,7 +128,12 @@ impl Unwinder {
 
     fn with_tables_of(bytes_max: usize) -> Self {
         let (processes, trampolines) = (HashMap::new(), HashMap::new());
-        Self { processes, maps_bytes: 0, tables: Tables::new(bytes_max), trampolines, now: 0 }
+        Self { processes, maps_bytes: 0, tables: Tables::new(bytes_max), trampolines, told: None, now: 0 }
+    }
+
+    /// One that tells the kernel program what it learns.
+    pub fn telling(store: Option<impl Store + 'static>) -> Self {
+        Self { told: store.map(|store| Told::new(Box::new(store))), ..Self::new() }
     }
 
     /// Bytes that are held for tables and mappings.
@@ -120,6 +144,13 @@ impl Unwinder {
     /// The process has ended or is another program now: what it mapped counts no more. Without this a number that is used again
     /// is taken for the former process for up to 10 s.
     pub fn forget(&mut self, pid: u32) {
+        self.drop_maps(pid);
+        if let Some(told) = &mut self.told {
+            told.forget(pid);
+        }
+    }
+
+    fn drop_maps(&mut self, pid: u32) {
         if let Some(maps) = self.processes.remove(&pid) {
             self.maps_bytes -= maps.bytes;
         }
@@ -127,7 +158,28 @@ impl Unwinder {
 
     /// Reads what the process maps now, so that its stacks can be unwound when it is gone.
     pub fn look_at(&mut self, pid: u32) {
-        let maps = Maps::read(pid);
+        let (program, code_pages) = self.processes.get(&pid).map_or((0, 0), |maps| (maps.program, maps.code_pages));
+        self.read(pid, program, code_pages);
+    }
+
+    /// Looks at it unless that was done since it runs this program with so much code: numbers of the kernel program, which can
+    /// unwind it from now on as far as its programs were met before.
+    pub fn expect(&mut self, pid: u32, program: u64, code_pages: u32) {
+        if self.processes.get(&pid).is_none_or(|maps| maps.program != program || maps.changed(code_pages)) {
+            self.read(pid, program, code_pages);
+            self.tell(pid);
+        }
+    }
+
+    fn read(&mut self, pid: u32, program: u64, code_pages: u32) {
+        let mut maps = Maps::read(pid);
+        // what another program mapped under this number says nothing
+        if maps.is_none() && self.processes.get(&pid).is_some_and(|known| known.program != program) {
+            self.forget(pid);
+        }
+        if let Some(maps) = &mut maps {
+            (maps.program, maps.code_pages) = (program, code_pages);
+        }
         self.put(pid, maps);
     }
 
@@ -137,6 +189,15 @@ impl Unwinder {
         let table = self.tables.of(mapping, self.now)?;
         let place = table.address(address - mapping.mapped.start + mapping.offset)?;
         Some((table, place))
+    }
+
+    /// Whether all functions are in code that files have: of code that is made at run time, another may take the place.
+    pub fn is_in_files(&mut self, pid: u32, stack: &Stack) -> bool {
+        let Some(maps) = self.processes.get_mut(&pid) else { return false };
+        let is_return_address = |depth: usize| depth > 0 && !stack.interrupted.contains(&depth);
+        let mut places =
+            stack.frames.iter().enumerate().map(|(depth, at)| at.wrapping_sub(u64::from(is_return_address(depth))));
+        places.all(|place| maps.find(place).is_some_and(|mapping| mapping.kind != Kind::Anonymous))
     }
 
     /// `stack` are the bytes from the stack pointer upwards.
@@ -173,8 +234,7 @@ impl Unwinder {
     /// False: nothing is known of the process, and it cannot be read any more.
     fn know(&mut self, pid: u32) -> bool {
         if self.processes.get(&pid).is_none_or(Maps::old) {
-            let maps = Maps::read(pid);
-            self.put(pid, maps);
+            self.look_at(pid);
         }
         let Some(maps) = self.processes.get_mut(&pid) else { return false };
         maps.used = self.now;
@@ -192,7 +252,7 @@ impl Unwinder {
         if let Some(known) = self.processes.get_mut(&pid) {
             maps.inherit(known);
         }
-        self.forget(pid);
+        self.drop_maps(pid);
         self.maps_bytes += maps.bytes;
         self.processes.insert(pid, maps);
         while self.maps_bytes > MAPS_BYTES_MAX && self.processes.len() > 1 {
@@ -224,6 +284,9 @@ impl Unwinder {
             && let Some(rule) = table.rule(address)
         {
             return state.by_rule(rule, table, address, stack).map_err(end);
+        }
+        if table.is_none() && self.tables.has_no_room(mapping) {
+            return Err(End::NoRoom(self.path(pid, place)));
         }
         let kind = mapping.kind;
         let code =

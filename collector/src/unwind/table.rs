@@ -99,6 +99,10 @@ impl Table {
         self.code.iter().find_map(|c| Some(c.address + offset.checked_sub(c.offset).filter(|inside| *inside < c.bytes)?))
     }
 
+    pub fn code(&self) -> &[Code] {
+        &self.code
+    }
+
     pub fn is_empty(&self) -> bool {
         self.starts.is_empty()
     }

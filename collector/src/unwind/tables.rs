@@ -5,6 +5,7 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use hashbrown::HashMap;
 
@@ -13,7 +14,8 @@ use super::maps::{Kind, Mapping};
 use super::table::Table;
 use crate::libraries::files::{self, FileId, MappingId};
 
-/// Of all tables together. The largest programs need 3 to 5 MiB, C's library 160 KiB.
+/// Of all tables together. The largest programs need 3 to 5 MiB, C's library 160 KiB. What the kernel program has been told is not
+/// among them.
 pub const TABLES_BYTES_MAX: usize = 64 << 20;
 /// Files whose number is known; beyond it all are looked at anew.
 const FILES_MAX: usize = 16 << 10;
@@ -22,6 +24,9 @@ const VDSO_BYTES_MAX: u64 = 64 << 10;
 /// What an entry needs beside its table.
 const ENTRY_BYTES: usize = 512;
 
+/// A table that made room more than once in this time is not made again before it is over.
+const REMADE_AFTER: Duration = Duration::from_secs(60);
+
 const VDSO: u32 = 0;
 
 struct Held {
@@ -29,8 +34,16 @@ struct Held {
     used: u64,
 }
 
+/// A table that made room.
+struct Evicted {
+    last: Instant,
+    /// How often, with less than [`REMADE_AFTER`] between.
+    times: u32,
+}
+
 pub struct Tables {
     held: HashMap<u32, Held>,
+    evicted: HashMap<u32, Evicted>,
     numbers: HashMap<FileId, u32>,
     /// For processes that are gone: what the same mapping was elsewhere.
     by_mapping: HashMap<MappingId, u32>,
@@ -42,14 +55,51 @@ pub struct Tables {
 impl Tables {
     pub fn new(bytes_max: usize) -> Self {
         let empty = (HashMap::new(), HashMap::new(), HashMap::new());
-        Self { held: empty.0, numbers: empty.1, by_mapping: empty.2, next: VDSO + 1, bytes: 0, bytes_max }
+        let evicted = HashMap::new();
+        Self { held: empty.0, evicted, numbers: empty.1, by_mapping: empty.2, next: VDSO + 1, bytes: 0, bytes_max }
     }
 
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// The table of the program that is mapped there. None: there is no file, or it cannot be read any more.
+    /// The number of the program that is mapped there, if it was met on the stack of any process.
+    pub fn number_of(&self, mapping: &mut Mapping) -> Option<u32> {
+        if mapping.table.is_none() {
+            mapping.table = match mapping.kind {
+                Kind::Vdso => Some(VDSO),
+                // another file may have that name and inode now
+                Kind::File if self.by_mapping.contains_key(&MappingId::of(&mapping.mapped)) => {
+                    files::open(&mapping.mapped).and_then(|(_, id)| self.numbers.get(&id).copied())
+                }
+                Kind::File | Kind::Anonymous => None,
+            };
+        }
+        mapping.table
+    }
+
+    /// The kernel program used what it was told of this table, which is of use here too: for processes that it does not know yet.
+    pub fn used(&mut self, number: u32, now: u64) {
+        if let Some(held) = self.held.get_mut(&number) {
+            held.used = now;
+        }
+    }
+
+    /// The table of this number, while it is kept.
+    pub fn held(&self, number: u32) -> Option<Arc<Table>> {
+        self.held.get(&number).map(|held| held.table.clone())
+    }
+
+    /// Whether there is no table for what is mapped there because all that are in use together do not find room.
+    pub fn has_no_room(&self, mapping: &Mapping) -> bool {
+        mapping.table.is_some_and(|number| !self.held.contains_key(&number) && self.comes_and_goes(number))
+    }
+
+    fn comes_and_goes(&self, number: u32) -> bool {
+        self.evicted.get(&number).is_some_and(|evicted| evicted.times > 1 && evicted.last.elapsed() < REMADE_AFTER)
+    }
+
+    /// The table of the program that is mapped there. None: there is no file, it cannot be read any more, or there is no room.
     pub fn of(&mut self, mapping: &mut Mapping, now: u64) -> Option<Arc<Table>> {
         if let Some(number) = mapping.table
             && let Some(held) = self.held.get_mut(&number)
@@ -89,6 +139,9 @@ impl Tables {
             held.used = now;
             return Some(held.table.clone());
         }
+        if self.comes_and_goes(number) {
+            return None;
+        }
         // a file that cannot be read has an empty table, so that it is not tried at every frame
         let table = image::of_file(&file).unwrap_or_default();
         Some(self.hold(number, Arc::new(table), now))
@@ -109,10 +162,17 @@ impl Tables {
         if let Some(held) = oldest.and_then(|n| self.held.remove(&n)) {
             self.bytes -= held.table.bytes() + ENTRY_BYTES;
         }
+        if let Some(number) = oldest {
+            let now = Instant::now();
+            let evicted = self.evicted.entry(number).or_insert(Evicted { last: now, times: 0 });
+            evicted.times = if now.duration_since(evicted.last) < REMADE_AFTER { evicted.times + 1 } else { 1 };
+            evicted.last = now;
+        }
     }
 
     fn clear(&mut self) {
         self.held.clear();
+        self.evicted.clear();
         self.numbers.clear();
         self.by_mapping.clear();
         self.bytes = 0;

@@ -9,7 +9,8 @@ use aya_ebpf::{
 };
 use ebpf_abi::{
     CALLS_MAX, CHUNK_BYTES, CLOSED_MAX, Counters, DataHeader, LISTENERS_MAX, ListenKey, MULTI_MESSAGE_THREADS_MAX,
-    POLICIES_MAX, PYTHONS_MAX, Peer, Policy, Python, SESSIONS_MAX, SITES_MAX, SessionKey, Site, SocketState, WAKERS_MAX,
+    POLICIES_MAX, PYTHONS_MAX, Peer, Policy, Python, SAMPLES_BYTES, SESSIONS_MAX, SITES_MAX, SessionKey, Site, SocketState,
+    WAKERS_MAX,
 };
 
 use crate::calls::{Call, CallKey};
@@ -129,8 +130,6 @@ pub struct Scratch {
 /// One for sending (0) and one for receiving (1) on each CPU.
 #[map]
 pub static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(2, 0);
-
-const SAMPLES_BYTES: u32 = 16 << 20;
 
 /// Stacks have a ring buffer of their own, so that they never take the room of data.
 #[map]
