@@ -12,6 +12,7 @@ use aya::{Btf as AyaBtf, Ebpf, EbpfLoader, Pod};
 use ebpf_abi::{Counters, Decision, ListenKey, Python, RINGS_MAX, SAMPLE_PLACES, hook};
 
 use super::heap::{self, HeapProbes};
+use super::unwind_maps::UnwindMaps;
 use super::uprobes::{self, Attached, Probe, ProbesId, Uprobes};
 use super::{btf::Btf, offsets, privileges, samples};
 
@@ -172,37 +173,14 @@ impl Capture {
         };
         let pages_known = offsets.iter().any(|(name, offset)| *name == offsets::MM_ANON_PAGES && *offset != 0);
         let btf = AyaBtf::from_sys_fs().map_err(|e| StartError::Unknown { what: chain(&e) })?;
-        let rings = (cpus() / CPUS_A_RING).next_power_of_two().clamp(1, RINGS_MAX);
-        let (own_pid, mask) = (std::process::id(), rings as u32 - 1);
-        let mut loader = EbpfLoader::new();
-        // aya has no type for task storage, which only the programs use
-        loader.allow_unsupported_maps();
-        loader.btf(Some(&btf)).override_global("OWN_PID", &own_pid, true).override_global("RING_MASK", &mask, true);
-        for (name, offset) in &offsets {
-            loader.override_global(name, offset, true);
-        }
-        for unused in rings..RINGS_MAX {
-            loader.map_max_entries(["RING_0", "RING_1", "RING_2", "RING_3"][unused], 4096);
-        }
-        let period = samples::period_ns(profile.hz);
-        loader.override_global("SAMPLE_PERIOD_NS", &period, true);
-        if profile.hz == 0 || !profile.growth {
-            loader.map_max_entries("GROWTHS", 1);
-        }
-        if profile.hz == 0 {
-            loader.map_max_entries("RING_SAMPLES", 4096).map_max_entries("WAKERS", 1);
-        } else {
-            let cpus = aya::util::nr_cpus().map_err(|(what, e)| StartError::Unknown { what: format!("{what}: {e}") })?;
-            loader.map_max_entries("SAMPLE_SCRATCH", SAMPLE_PLACES * cpus as u32);
-        }
-        let mut ebpf = loader.load(OBJECT).map_err(|e| StartError::Load { what: chain(&e) })?;
+        let (mut ebpf, walks) = load_walking(&btf, &offsets, profile)?;
         // every program before any map is taken
         let first = uprobes::load_first(&mut ebpf);
         let on = if profile.hz == 0 { Err("the profiler is switched off (--profile-hz 0)".to_owned()) } else { first.clone() };
         let heap = on.and_then(|()| heap::Programs::load(&ebpf, OBJECT));
         let uprobes = first.and_then(|()| Uprobes::load(&mut ebpf, OBJECT));
         let heap = heap.and_then(|programs| HeapProbes::new(&mut ebpf, programs));
-        let mut capture = Self { ebpf, rings, probes: vec![], uprobes, heap };
+        let mut capture = Self { ebpf, rings: rings(), probes: vec![], uprobes, heap };
         capture.find_listeners(&btf);
         for (program, target, reason) in PROGRAMS {
             let attached = capture.attach(program, target, &btf);
@@ -220,7 +198,7 @@ impl Capture {
                 run_time_ns: None,
             });
         }
-        capture.probes.extend(samples::attach(&mut capture.ebpf, &btf, profile, pages_known));
+        capture.probes.extend(samples::attach(&mut capture.ebpf, &btf, profile, pages_known, walks));
         Ok(capture)
     }
 
@@ -279,6 +257,11 @@ impl Capture {
     /// The ring buffer of samples; it can be taken once.
     pub fn take_samples(&mut self) -> Option<Ring> {
         RingBuf::try_from(self.ebpf.take_map("RING_SAMPLES")?).ok().map(Ring)
+    }
+
+    /// What the kernel program unwinds by; it can be taken once.
+    pub fn take_unwind_maps(&mut self) -> Option<UnwindMaps> {
+        UnwindMaps::take(&mut self.ebpf)
     }
 
     /// What is known of processes that run Python code; it can be taken once.
@@ -383,6 +366,59 @@ impl Capture {
         }
         probes
     }
+}
+
+/// The programs as they are to run here; and why they do not find the callers on stacks by themselves, if they do not.
+fn load_walking(
+    btf: &AyaBtf,
+    offsets: &[(&str, u32)],
+    profile: samples::Wanted,
+) -> Result<(Ebpf, Result<(), String>), StartError> {
+    let mut walking = load(btf, offsets, profile, true)?;
+    if profile.hz == 0 {
+        return Ok((walking, Ok(())));
+    }
+    let mut refused = samples::load(&mut walking, btf, profile);
+    let Some((_, why)) = refused.pop() else { return Ok((walking, Ok(()))) };
+    let mut other = load(btf, offsets, profile, false)?;
+    // what is refused either way is not for the walk
+    let is_for_walk = samples::load(&mut other, btf, profile).len() <= refused.len();
+    Ok(if is_for_walk { (other, Err(why)) } else { (walking, Ok(())) })
+}
+
+/// The programs as they are to run here. `walks`: whether they find the callers on stacks by themselves.
+fn load(btf: &AyaBtf, offsets: &[(&str, u32)], profile: samples::Wanted, walks: bool) -> Result<Ebpf, StartError> {
+    let rings = rings();
+    let (own_pid, mask, walks) = (std::process::id(), rings as u32 - 1, u32::from(walks));
+    let period = samples::period_ns(profile.hz);
+    let mut loader = EbpfLoader::new();
+    // aya has no type for task storage, which only the programs use
+    loader.allow_unsupported_maps();
+    loader.btf(Some(btf)).override_global("OWN_PID", &own_pid, true).override_global("RING_MASK", &mask, true);
+    for (name, offset) in offsets {
+        loader.override_global(name, offset, true);
+    }
+    for unused in rings..RINGS_MAX {
+        loader.map_max_entries(["RING_0", "RING_1", "RING_2", "RING_3"][unused], 4096);
+    }
+    loader.override_global("SAMPLE_PERIOD_NS", &period, true).override_global("WALKS", &walks, true);
+    if profile.hz == 0 || !profile.growth {
+        loader.map_max_entries("GROWTHS", 1);
+    }
+    if profile.hz == 0 {
+        loader.map_max_entries("RING_SAMPLES", 4096).map_max_entries("WAKERS", 1);
+        for unused in UnwindMaps::ALL {
+            loader.map_max_entries(unused, 1);
+        }
+    } else {
+        let cpus = aya::util::nr_cpus().map_err(|(what, e)| StartError::Unknown { what: format!("{what}: {e}") })?;
+        loader.map_max_entries("SAMPLE_SCRATCH", SAMPLE_PLACES * cpus as u32);
+    }
+    loader.load(OBJECT).map_err(|e| StartError::Load { what: chain(&e) })
+}
+
+fn rings() -> usize {
+    (cpus() / CPUS_A_RING).next_power_of_two().clamp(1, RINGS_MAX)
 }
 
 fn cpus() -> usize {

@@ -15,6 +15,7 @@ mod offsets;
 mod privileges;
 mod record;
 mod samples;
+mod unwind_maps;
 mod uprobes;
 
 pub use capture::{Capture, Policies, ProbeState, Pythons, Ring, StartError};
@@ -24,4 +25,5 @@ pub use mappings::{Mapped, Mappings};
 pub use privileges::{can_read_kernel, missing_privileges, prefer_this_thread, raise_limits, release_memory};
 pub use record::{PythonFrames, Record, Sample, decode, decode_python, decode_sample};
 pub use samples::{PROFILE_HZ_MAX, Wanted as WantedSamples, period_ns};
+pub use unwind_maps::UnwindMaps;
 pub use uprobes::{Attached, Probe, ProbesId, Run};

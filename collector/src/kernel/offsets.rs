@@ -38,6 +38,8 @@ const OFFSETS: &[(&str, &str, &str)] = &[
     ("TASK_FSBASE", "task_struct", "thread.fsbase"),
     ("MM_ARG_START", "mm_struct", "arg_start"),
     ("MM_ARG_END", "mm_struct", "arg_end"),
+    ("MM_EXE_FILE", "mm_struct", "exe_file"),
+    ("MM_EXEC_VM", "mm_struct", "exec_vm"),
     ("BPRM_FILENAME", "linux_binprm", "filename"),
 ];
 

@@ -58,12 +58,35 @@ fn take<T: Plain>(bytes: &[u8]) -> Option<T> {
     Some(unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })
 }
 
-/// A stack as the kernel program copied it.
+/// A stack as the kernel program tells it.
 #[derive(Debug)]
 pub struct Sample<'a> {
     pub header: SampleHeader,
-    /// From the stack pointer upwards.
+    kernel: &'a [u8],
+    user: &'a [u8],
+    /// From the stack pointer upwards; empty when the kernel program found the callers itself.
     pub stack: &'a [u8],
+}
+
+impl Sample<'_> {
+    /// Return addresses in the kernel, leaf first.
+    pub fn kernel(&self) -> impl DoubleEndedIterator<Item = u64> {
+        words(self.kernel)
+    }
+
+    /// Addresses of the program, leaf first; empty where there is a stack.
+    pub fn user(&self) -> impl DoubleEndedIterator<Item = u64> {
+        words(self.user)
+    }
+
+    /// The bytes of both, kernel first.
+    pub fn addresses(&self) -> [&[u8]; 2] {
+        [self.kernel, self.user]
+    }
+}
+
+fn words(bytes: &[u8]) -> impl DoubleEndedIterator<Item = u64> {
+    bytes.as_chunks::<8>().0.iter().map(|word| u64::from_ne_bytes(*word))
 }
 
 /// None when the bytes are no sample of this version.
@@ -72,8 +95,10 @@ pub fn decode_sample(bytes: &[u8]) -> Option<Sample<'_>> {
         return None;
     }
     let header: SampleHeader = take(bytes)?;
-    let stack = bytes.get(size_of::<SampleHeader>()..)?.get(..header.stack_bytes as usize)?;
-    Some(Sample { header, stack })
+    let rest = bytes.get(size_of::<SampleHeader>()..)?;
+    let (kernel, rest) = rest.split_at_checked((header.kernel_frames as usize).checked_mul(8)?)?;
+    let (user, rest) = rest.split_at_checked((header.user_frames as usize).checked_mul(8)?)?;
+    Some(Sample { header, kernel, user, stack: rest.get(..header.stack_bytes as usize)? })
 }
 
 /// Which Python functions a thread is in: a sample of it follows.

@@ -44,15 +44,32 @@ pub fn period_ns(hz: u32) -> u64 {
     if hz == 0 { 0 } else { (SECOND_NS + u64::from(hz) / 2) / u64::from(hz) }
 }
 
-/// Attaches what is wanted. `pages_known` says whether the programs know where the kernel counts processes' memory.
-pub fn attach(ebpf: &mut Ebpf, btf: &Btf, wanted: Wanted, pages_known: bool) -> Vec<ProbeState> {
+/// Loads the programs that take the stacks that are wanted, and tells which of them the kernel refuses, and why.
+pub fn load(ebpf: &mut Ebpf, btf: &Btf, wanted: Wanted) -> Vec<(&'static str, String)> {
+    let mut results = vec![("sample_tick", load_event(ebpf, "sample_tick").map(|_| ()))];
+    let ends = load_tracepoint(ebpf, btf, "switch_in", hook::SWITCH_IN).map(|_| ());
+    results.push(("switch_in", ends.or_else(|_| load_function(ebpf, AT_FIRST_FUNCTION).map(|_| ()))));
+    if wanted.faults {
+        results.push(("fault", load_event(ebpf, "fault").map(|_| ())));
+    }
+    if wanted.growth {
+        results.push(("growth", load_tracepoint(ebpf, btf, "growth", hook::GROWTH).map(|_| ())));
+    }
+    results.into_iter().filter_map(|(program, loaded)| loaded.err().map(|why| (program, why))).collect()
+}
+
+/// Attaches what is wanted. `pages_known` says whether the programs know where the kernel counts processes' memory; `walks` why
+/// they do not find the callers on stacks, if they do not.
+pub fn attach(ebpf: &mut Ebpf, btf: &Btf, wanted: Wanted, pages_known: bool, walks: Result<(), String>) -> Vec<ProbeState> {
     let hz = wanted.hz;
     if hz == 0 {
         let off = |(_, at)| state("off", hook::NAMES[at], Err("the profiler is switched off (--profile-hz 0)".to_owned()));
         return PROGRAMS.into_iter().map(off).collect();
     }
+    let callers = walks.err().map(|why| format!("; callers are found in user space, because the kernel refuses to: {why}"));
+    let callers = callers.unwrap_or_default();
     let ticks = attach_event(ebpf, "sample_tick", SoftwareEvent::CpuClock, period_ns(hz))
-        .map(|cpus| format!("stacks of what runs, {hz} times a second on each of {cpus} CPUs"));
+        .map(|cpus| format!("stacks of what runs, {hz} times a second on each of {cpus} CPUs{callers}"));
     // the kernel counts every fault for it, which a program that does little else feels
     let faults = if wanted.faults {
         attach_event(ebpf, "fault", SoftwareEvent::PageFaults, FAULTS_PERIOD)
@@ -104,9 +121,7 @@ fn state(hook: &'static str, target: &str, attached: Result<String, String>) -> 
 
 /// A period and not a frequency: with a frequency the kernel delivers more than it is asked for.
 fn attach_event(ebpf: &mut Ebpf, program: &str, event: SoftwareEvent, period: u64) -> Result<usize, String> {
-    let program = ebpf.program_mut(program).ok_or("no such program in the object")?;
-    let program: &mut PerfEvent = program.try_into().map_err(|e| chain(&e))?;
-    program.load().map_err(|e| chain(&e))?;
+    let program = load_event(ebpf, program)?;
     let cpus = aya::util::online_cpus().map_err(|(what, e)| format!("{what}: {e}"))?;
     for cpu in &cpus {
         let scope = PerfEventScope::AllProcessesOneCpu { cpu: *cpu };
@@ -117,11 +132,37 @@ fn attach_event(ebpf: &mut Ebpf, program: &str, event: SoftwareEvent, period: u6
 }
 
 fn attach_tracepoint(ebpf: &mut Ebpf, btf: &Btf, program: &str, hook: usize) -> Result<(), String> {
+    load_tracepoint(ebpf, btf, program, hook)?.attach().map_err(|e| chain(&e))?;
+    Ok(())
+}
+
+// what is loaded already stays as it is
+
+fn load_event<'a>(ebpf: &'a mut Ebpf, program: &str) -> Result<&'a mut PerfEvent, String> {
+    let program = ebpf.program_mut(program).ok_or("no such program in the object")?;
+    let program: &mut PerfEvent = program.try_into().map_err(|e| chain(&e))?;
+    if program.fd().is_err() {
+        program.load().map_err(|e| chain(&e))?;
+    }
+    Ok(program)
+}
+
+fn load_tracepoint<'a>(ebpf: &'a mut Ebpf, btf: &Btf, program: &str, hook: usize) -> Result<&'a mut BtfTracePoint, String> {
     let program = ebpf.program_mut(program).ok_or("no such program in the object")?;
     let program: &mut BtfTracePoint = program.try_into().map_err(|e| chain(&e))?;
-    program.load(hook::NAMES[hook], btf).map_err(|e| chain(&e))?;
-    program.attach().map_err(|e| chain(&e))?;
-    Ok(())
+    if program.fd().is_err() {
+        program.load(hook::NAMES[hook], btf).map_err(|e| chain(&e))?;
+    }
+    Ok(program)
+}
+
+fn load_function<'a>(ebpf: &'a mut Ebpf, program: &str) -> Result<&'a mut KProbe, String> {
+    let program = ebpf.program_mut(program).ok_or("no such program in the object")?;
+    let program: &mut KProbe = program.try_into().map_err(|e| chain(&e))?;
+    if program.fd().is_err() {
+        program.load().map_err(|e| chain(&e))?;
+    }
+    Ok(program)
 }
 
 /// Compilers may have given the function another name with a suffix.
@@ -130,10 +171,7 @@ fn attach_function(ebpf: &mut Ebpf, program: &str, function: &str) -> Result<(),
     let is_it = |name: &&str| name.strip_prefix(function).is_some_and(|rest| rest.is_empty() || rest.starts_with(".isra."));
     let symbol = symbols.lines().filter_map(|line| line.split_ascii_whitespace().nth(2)).find(is_it);
     let symbol = symbol.ok_or("the kernel has no such function")?;
-    let program = ebpf.program_mut(program).ok_or("no such program in the object")?;
-    let program: &mut KProbe = program.try_into().map_err(|e| chain(&e))?;
-    program.load().map_err(|e| chain(&e))?;
-    program.attach(symbol, 0).map_err(|e| chain(&e))?;
+    load_function(ebpf, program)?.attach(symbol, 0).map_err(|e| chain(&e))?;
     Ok(())
 }
 

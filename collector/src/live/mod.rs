@@ -50,6 +50,7 @@ impl Live {
         let processes = Arc::new(Processes::of_this_host(clock, boottime_minus_monotonic_ns()));
         let rings = capture.take_rings();
         let samples = capture.take_samples().filter(|_| settings.profile.hz > 0);
+        let unwind_maps = capture.take_unwind_maps();
         let pythons = capture.take_pythons();
         let policies = capture.take_policies().map(|p| Arc::new(Mutex::new(p)));
         let stop = Arc::new(AtomicBool::new(false));
@@ -81,7 +82,7 @@ impl Live {
         }
         let turn = Arc::new(Turn::default());
         if let Some(ring) = samples {
-            let profiler = Profiler::new(ring, pythons, context.clone(), turn.clone(), stop.clone());
+            let profiler = Profiler::new(ring, unwind_maps, pythons, context.clone(), turn.clone(), stop.clone());
             threads.push(spawn("profile".to_owned(), move || profiler.run())?);
         }
         let told = Arc::new(Told::default());

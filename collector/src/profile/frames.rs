@@ -2,7 +2,7 @@
 //!
 //! Nothing is dropped: what cannot be had is a frame `[reason]`.
 
-use ebpf_abi::{SampleHeader, sample};
+use ebpf_abi::sample;
 
 use super::named::{Named, Place};
 use super::written::stack_id;
@@ -32,8 +32,8 @@ pub struct Stack {
 
 /// What knows programs: this host, or a test's.
 pub trait Programs {
-    /// A sample of this process will be asked for: what it maps is read while it lives.
-    fn expect(&mut self, pid: u32);
+    /// This sample will be asked for: what its process maps is read while it lives.
+    fn expect(&mut self, sample: &Sample<'_>);
     fn unwind(&mut self, sample: &Sample<'_>) -> Addresses;
     /// Pushes the names at an address, the outermost of inlined functions first. False when it may have others soon.
     fn user(&mut self, pid: u32, address: u64, is_return_address: bool, out: &mut Vec<String>) -> bool;
@@ -61,7 +61,7 @@ impl<P: Programs> Frames<P> {
     /// `is_written` says of a stack's number whether its frames are known where it goes.
     pub fn of(&mut self, taken: &Sample<'_>, is_written: impl FnOnce(i64) -> bool) -> Stack {
         let user = (taken.header.user != 0).then(|| self.programs.unwind(taken));
-        let place = Place::of(&taken.header, user.as_ref());
+        let place = Place::of(taken, user.as_ref());
         if let Some(id) = place.as_ref().and_then(|place| self.named.get(place))
             && is_written(id)
         {
@@ -79,8 +79,7 @@ impl<P: Programs> Frames<P> {
     fn name(&mut self, taken: &Sample<'_>, user: Option<Addresses>) -> (Vec<String>, bool) {
         let mut out = vec![];
         let lasts = user.is_none_or(|addresses| self.user(taken, addresses, &mut out));
-        let kernel = kernel_frames(&taken.header);
-        out.extend(kernel.iter().rev().map(|address| self.programs.kernel(*address)));
+        out.extend(taken.kernel().rev().map(|address| self.programs.kernel(address)));
         if taken.header.what != sample::ON_CPU {
             while out.last().is_some_and(|name| is_observer(name)) {
                 out.pop();
@@ -118,12 +117,6 @@ impl<P: Programs> Frames<P> {
     }
 }
 
-/// Leaf first.
-pub fn kernel_frames(header: &SampleHeader) -> &[u64] {
-    let n = (header.kernel_frames as usize).min(header.kernel.len());
-    &header.kernel[..n]
-}
-
 /// The kernel program that took the stack of a wait is at its leaf, with what called it.
 fn is_observer(name: &str) -> bool {
     name.ends_with("[bpf]")
@@ -146,9 +139,12 @@ fn tidy_name(name: &mut String) {
 mod tests {
     use std::cell::Cell;
 
-    use ebpf_abi::{KERNEL_FRAMES_MAX, Waker, kind};
+    use std::mem::offset_of;
+
+    use ebpf_abi::{SampleHeader, kind};
 
     use super::*;
+    use crate::kernel::decode_sample;
 
     /// A program of which each name is asked for again and again, or once.
     #[derive(Default)]
@@ -161,7 +157,7 @@ mod tests {
     }
 
     impl Programs for Fixed {
-        fn expect(&mut self, _: u32) {}
+        fn expect(&mut self, _: &Sample<'_>) {}
         fn unwind(&mut self, sample: &Sample<'_>) -> Addresses {
             self.asked.set(0);
             let ended = self.ended.map(str::to_owned);
@@ -188,30 +184,21 @@ mod tests {
         Fixed { frames, ended, ..Fixed::default() }
     }
 
-    fn header(user: bool, kernel: &[u64]) -> SampleHeader {
-        let mut header = SampleHeader {
-            kind: kind::SAMPLE,
-            what: sample::ON_CPU,
-            user: user as u8,
-            _pad: 0,
-            cpu: 0,
-            pid: 7,
-            tid: 7,
-            time_ns: 0,
-            value_ns: 1,
-            comm: [0; 16],
-            waker: Waker::default(),
-            registers: [0; 21],
-            kernel_frames: kernel.len() as u32,
-            stack_bytes: 0,
-            kernel: [0; KERNEL_FRAMES_MAX],
-        };
-        header.kernel[..kernel.len()].copy_from_slice(kernel);
-        header
+    fn record(user: bool, kernel: &[u64]) -> Vec<u8> {
+        let mut bytes = vec![0; size_of::<SampleHeader>()];
+        let mut put = |at: usize, value: u32| bytes[at..at + 4].copy_from_slice(&value.to_ne_bytes());
+        put(offset_of!(SampleHeader, pid), 7);
+        put(offset_of!(SampleHeader, kernel_frames), kernel.len() as u32);
+        bytes[offset_of!(SampleHeader, kind)] = kind::SAMPLE;
+        bytes[offset_of!(SampleHeader, what)] = sample::ON_CPU;
+        bytes[offset_of!(SampleHeader, user)] = user as u8;
+        bytes.extend(kernel.iter().flat_map(|address| address.to_ne_bytes()));
+        bytes
     }
 
     fn names(programs: Fixed, user: bool, kernel: &[u64]) -> Vec<String> {
-        let sample = Sample { header: header(user, kernel), stack: &[] };
+        let record = record(user, kernel);
+        let sample = decode_sample(&record).expect("a sample");
         Frames::new(programs).of(&sample, |_| true).frames.expect("it was never named before")
     }
 
@@ -220,7 +207,8 @@ mod tests {
         let asked = |program: [Option<u64>; 2], lasts: bool, written: bool| {
             let programs = Fixed { program: program[0], lasts, ..fixed(vec![(0x10, false), (0x20, true)], None) };
             let mut frames = Frames::new(programs);
-            let sample = Sample { header: header(true, &[0xa]), stack: &[] };
+            let record = record(true, &[0xa]);
+            let sample = decode_sample(&record).expect("a sample");
             let first = frames.of(&sample, |_| panic!("it is not known"));
             frames.programs().program = program[1];
             let again = frames.of(&sample, |id| written && id == first.id);

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use ebpf_abi::{SampleHeader, ended};
 use hashbrown::HashMap;
 
 use super::frames::{Addresses, Programs};
 use super::python::Pythons;
 use crate::discover::{Process, Processes};
-use crate::kernel::{PythonFrames, Sample};
+use crate::kernel::{PythonFrames, Sample, UnwindMaps};
 use crate::symbols::Symbols;
-use crate::unwind::{End, Registers, Unwinder};
+use crate::unwind::{End, Registers, Stack, Unwinder};
 
 /// Processes of which samples were seen that are watched for their end; the others' are forgotten with time.
 const WATCHED_MAX: usize = 16384;
@@ -28,6 +29,8 @@ const BP: usize = 4;
 struct Seen {
     process_id: i64,
     execs: u32,
+    /// As the kernel programs number it: a sample may come before it is told that another program runs.
+    program: u64,
 }
 
 pub struct Host {
@@ -48,8 +51,10 @@ struct Watched {
 }
 
 impl Host {
-    pub fn new(processes: Option<Arc<Processes>>, pythons: Pythons) -> Self {
-        Self { processes, unwinder: Unwinder::new(), symbols: Symbols::new(), pythons, seen: HashMap::new(), programs: 0 }
+    /// The kernel program walks along stacks by `maps`, where there are any.
+    pub fn new(processes: Option<Arc<Processes>>, maps: Option<UnwindMaps>, pythons: Pythons) -> Self {
+        let unwinder = Unwinder::telling(maps);
+        Self { processes, unwinder, symbols: Symbols::new(), pythons, seen: HashMap::new(), programs: 0 }
     }
 
     /// Of the thread whose sample follows.
@@ -62,9 +67,11 @@ impl Host {
     }
 
     /// Sees to it that what is known under this number is of the program that runs there now.
-    fn watch(&mut self, pid: u32) {
-        let now = self.process(pid).map(|p| Seen { process_id: p.id, execs: p.execs });
+    fn watch(&mut self, sample: &SampleHeader) {
+        let pid = sample.pid;
+        let now = self.process(pid).map(|p| Seen { process_id: p.id, execs: p.execs, program: sample.program });
         if self.seen.get(&pid).is_some_and(|watched| watched.seen == now) {
+            self.unwinder.expect(pid, sample.program, sample.code_pages);
             return;
         }
         if self.seen.len() >= WATCHED_MAX {
@@ -74,9 +81,19 @@ impl Host {
         if self.seen.insert(pid, Watched { seen: now, ended: 0, program: self.programs }).is_some() {
             self.unwinder.forget(pid);
         }
-        self.unwinder.look_at(pid);
+        self.unwinder.expect(pid, sample.program, sample.code_pages);
         self.symbols.mapped(pid);
         self.pythons.look_at(pid);
+    }
+
+    fn stack(&mut self, pid: u32, sample: &Sample<'_>) -> Stack {
+        let header = &sample.header;
+        if header.ended < ended::USER_SPACE || header.user_frames > 0 {
+            return self.unwinder.walked(pid, sample.user(), header.ended);
+        }
+        let stack = self.unwinder.unwind(pid, &registers(&header.registers), sample.stack);
+        self.unwinder.tell(pid);
+        stack
     }
 
     /// A process that ended before its mappings could be read: its parent, when it runs the same program, maps the same.
@@ -93,19 +110,21 @@ fn registers(of: &[u64; 21]) -> Registers {
 }
 
 impl Programs for Host {
-    fn expect(&mut self, pid: u32) {
-        self.watch(pid);
+    fn expect(&mut self, sample: &Sample<'_>) {
+        // a sample without user code tells nothing of what is mapped
+        if sample.header.user != 0 {
+            self.watch(&sample.header);
+        }
     }
 
     fn unwind(&mut self, sample: &Sample<'_>) -> Addresses {
         let mut pid = sample.header.pid;
-        let registers = registers(&sample.header.registers);
-        let mut stack = self.unwinder.unwind(pid, &registers, sample.stack);
+        let mut stack = self.stack(pid, sample);
         if stack.ended == End::ProcessGone
             && let Some(parent) = self.parent(pid)
         {
             pid = parent;
-            stack = self.unwinder.unwind(pid, &registers, sample.stack);
+            stack = self.stack(pid, sample);
         }
         let is_return_address = |depth: usize| depth > 0 && !stack.interrupted.contains(&depth);
         let frames = stack.frames.iter().enumerate().map(|(depth, address)| (*address, is_return_address(depth))).collect();
@@ -184,7 +203,7 @@ mod tests {
     #[test]
     fn a_program_that_runs_itself_again_is_looked_at_again() {
         let processes = Arc::new(Processes::of_this_host(Clock { offset_ns: 0 }, 0));
-        let mut host = Host::new(Some(processes.clone()), Pythons::new(None));
+        let mut host = Host::new(Some(processes.clone()), None, Pythons::new(None));
         let mut child = Command::new("sh")
             .args(["-c", "echo; read x; exec sh -c 'echo; read x; :'"])
             .stdin(Stdio::piped())
@@ -192,20 +211,21 @@ mod tests {
             .spawn()
             .unwrap();
         let pid = child.id();
+        let header = SampleHeader { pid, ..SampleHeader::default() };
         let (mut to, mut from) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
         let mut line = String::new();
         from.read_line(&mut line).unwrap();
         // its record comes while it waits
         processes.apply(&exec(pid));
-        host.expect(pid);
-        host.expect(pid);
+        host.watch(&header);
+        host.watch(&header);
         assert_eq!(host.programs, 1);
         assert!(code(pid).into_iter().all(|start| host.unwinder.has_seen(pid, start)));
         to.write_all(b"\n").unwrap();
         from.read_line(&mut line).unwrap();
         processes.apply(&exec(pid));
-        host.expect(pid);
-        host.expect(pid);
+        host.watch(&header);
+        host.watch(&header);
         assert_eq!(host.programs, 2);
         assert!(code(pid).into_iter().all(|start| host.unwinder.has_seen(pid, start)));
         child.kill().unwrap();

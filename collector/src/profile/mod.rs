@@ -1,4 +1,4 @@
-//! The profiler: stacks that the kernel programs copied become rows of `stack_samples` and `stacks`.
+//! The profiler: stacks that the kernel programs walked along or copied become rows of `stack_samples` and `stacks`.
 //!
 //! In: the ring buffer of samples. Out: rows, handed over each second. `frames` turns a sample into names, by what
 //! `host` knows; `named` remembers it; `written` numbers stacks; `rows` adds who it was, and `wakers` by whom it was
@@ -27,11 +27,11 @@ use rows::Rows;
 use crate::batch::Writer;
 use crate::connect::Context;
 use crate::heap::Turn;
-use crate::kernel::{self, Ring, Sample, decode_python, decode_sample, monotonic_ns};
+use crate::kernel::{self, Ring, Sample, UnwindMaps, decode_python, decode_sample, monotonic_ns};
 
 /// Samples that are read before the clock is looked at again.
 const READ_MAX: usize = 256;
-/// How long the reader sleeps when no sample wakes it.
+/// How long the reader sleeps when no sample wakes it: one of a process that is not known yet does.
 const PATIENCE: Duration = Duration::from_millis(200);
 /// How often rows go to the sink.
 const FLUSH_NS: u64 = 1_000_000_000;
@@ -48,9 +48,16 @@ pub struct Profiler {
 }
 
 impl Profiler {
-    pub fn new(ring: Ring, pythons: Option<kernel::Pythons>, context: Context, turn: Arc<Turn>, stop: Arc<AtomicBool>) -> Self {
+    pub fn new(
+        ring: Ring,
+        maps: Option<UnwindMaps>,
+        pythons: Option<kernel::Pythons>,
+        context: Context,
+        turn: Arc<Turn>,
+        stop: Arc<AtomicBool>,
+    ) -> Self {
         let writer = Writer::new(context.sink.clone(), context.host.clone());
-        let frames = Frames::new(Host::new(context.processes.clone(), Pythons::new(pythons)));
+        let frames = Frames::new(Host::new(context.processes.clone(), maps, Pythons::new(pythons)));
         let (rows, held) = (Rows::default(), Held::default());
         Self { ring, context, stop, frames, rows, held, turn, writer }
     }
@@ -87,7 +94,7 @@ impl Profiler {
         let n = self.ring.read(READ_MAX, |bytes| records.push(bytes.into()));
         let Self { frames, rows, held, writer, .. } = self;
         for sample in records.iter().filter_map(|bytes| decode_sample(bytes)) {
-            frames.programs().expect(sample.header.pid);
+            frames.programs().expect(&sample);
         }
         for bytes in &records {
             match (decode_sample(bytes), decode_python(bytes)) {

@@ -4,10 +4,11 @@
 
 use std::time::{Duration, Instant};
 
-use ebpf_abi::{SampleHeader, sample};
+use ebpf_abi::sample;
 use hashbrown::HashMap;
 
-use super::frames::{Addresses, kernel_frames};
+use super::frames::Addresses;
+use crate::kernel::Sample;
 
 /// Beyond it all are named anew.
 const STACKS_MAX: usize = 8192;
@@ -27,8 +28,8 @@ pub struct Place {
 
 impl Place {
     /// None when the names follow from more than that.
-    pub fn of(header: &SampleHeader, user: Option<&Addresses>) -> Option<Place> {
-        let (waited, kernel) = (header.what != sample::ON_CPU, kernel_frames(header).to_vec());
+    pub fn of(taken: &Sample<'_>, user: Option<&Addresses>) -> Option<Place> {
+        let (waited, kernel) = (taken.header.what != sample::ON_CPU, taken.kernel().collect());
         let Some(Addresses { frames, ended, pid, program }) = user else {
             return Some(Place { pid: 0, program: 0, waited, user: vec![], ended: None, kernel });
         };

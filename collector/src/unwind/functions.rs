@@ -6,10 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use gimli::{BaseAddresses, EhFrame, EhFrameHdr, LittleEndian, UnwindContext, UnwindSection};
+use gimli::{BaseAddresses, EhFrame, EhFrameHdr, FrameDescriptionEntry, LittleEndian, UnwindContext, UnwindSection};
 
 use super::frames::{self, Slice};
-use super::table::{Builder, Code, Table};
+use super::table::{Builder, Code, Rule, Table};
 
 /// Bytes of an address.
 const ADDRESS_BYTES: u8 = 8;
@@ -64,12 +64,57 @@ impl Functions {
         self.known.get(&start).map(|(_, table)| table)
     }
 
+    /// The rule at `from`, and those that follow it before `to`, each with the place from which on it holds.
+    pub fn between(&self, from: u64, to: u64) -> Vec<(u64, Rule)> {
+        let bases = self.bases();
+        let section = self.section();
+        let functions = self.described(&section, &bases, from, to).unwrap_or_default();
+        let start = functions.iter().map(|function| function.initial_address()).min().unwrap_or(from).min(from);
+        let mut builder = Builder::new(vec![Code { address: start, offset: 0, bytes: to.saturating_sub(start) }]);
+        let mut context = UnwindContext::new();
+        for function in &functions {
+            frames::add_function(&mut builder, &section, &bases, &mut context, function);
+        }
+        builder.build().between(from, to)
+    }
+
+    /// What describes the functions that have code between two addresses.
+    fn described<'a>(
+        &'a self,
+        section: &EhFrame<Slice<'a>>,
+        bases: &BaseAddresses,
+        from: u64,
+        to: u64,
+    ) -> Option<Vec<FrameDescriptionEntry<Slice<'a>>>> {
+        let header = EhFrameHdr::new(&self.index.bytes, LittleEndian).parse(bases, ADDRESS_BYTES).ok()?;
+        let index = header.table()?;
+        let entry = |n: usize| index.iter(bases).nth(n).ok().flatten();
+        let start = |n: usize| entry(n).and_then(|(start, _)| start.direct().ok());
+        // the index rises; an entry has at least four bytes
+        let (mut first, mut behind) = (0, self.index.bytes.len() / 4);
+        while first < behind {
+            let middle = first + (behind - first) / 2;
+            if start(middle).is_some_and(|start| start <= from) { first = middle + 1 } else { behind = middle }
+        }
+        let mut found = vec![];
+        for n in first.saturating_sub(1).. {
+            let Some((start, description)) = entry(n) else { break };
+            // each has a byte of its own there, unless the index is damaged
+            if start.direct().ok().is_none_or(|start| start >= to) || found.len() as u64 >= to - from {
+                break;
+            }
+            let offset = index.pointer_to_offset(description).ok();
+            let function = offset.and_then(|at| section.fde_from_offset(bases, at, EhFrame::cie_from_offset).ok());
+            found.extend(function.filter(|function| function.end_address() > from && function.initial_address() < to));
+        }
+        Some(found)
+    }
+
     /// Reads the function at an address; returns where it begins.
     fn read(&mut self, address: u64) -> Option<u64> {
         let bases = self.bases();
         let header = EhFrameHdr::new(&self.index.bytes, LittleEndian).parse(&bases, ADDRESS_BYTES).ok()?;
-        let mut section: EhFrame<Slice<'_>> = EhFrame::new(&self.frames.bytes, LittleEndian);
-        section.set_address_size(ADDRESS_BYTES);
+        let section = self.section();
         let function = header.table()?.fde_for_address(&section, &bases, address, EhFrame::cie_from_offset).ok()?;
         let (start, end) = (function.initial_address(), function.end_address());
         // rules of one function count from its beginning
@@ -83,6 +128,12 @@ impl Functions {
         self.known_bytes += table.bytes() + ENTRY_BYTES;
         self.known.insert(start, (end, table));
         Some(start)
+    }
+
+    fn section(&self) -> EhFrame<Slice<'_>> {
+        let mut section = EhFrame::new(&self.frames.bytes, LittleEndian);
+        section.set_address_size(ADDRESS_BYTES);
+        section
     }
 
     fn bases(&self) -> BaseAddresses {

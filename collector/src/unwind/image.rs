@@ -10,7 +10,7 @@ use object::{Object, ObjectSection, ObjectSegment, SegmentFlags};
 use super::frames::{self, Places};
 use super::functions::{self, Functions};
 use super::go;
-use super::table::{self, Builder, Code, Table};
+use super::table::{self, Builder, Code, Rule, Table};
 use crate::binary::Error;
 use crate::binary::elf::{Elf, Section};
 use crate::binary::pclntab::Pclntab;
@@ -45,13 +45,24 @@ impl Image {
         }
     }
 
-    /// The address in the program of a place in its file.
-    pub fn address(&self, offset: u64) -> Option<u64> {
-        let code = match self {
+    pub fn code(&self) -> &[Code] {
+        match self {
             Image::Whole(table) => table.code(),
             Image::Functions(functions) => functions.code(),
-        };
-        table::address(code, offset)
+        }
+    }
+
+    /// The address in the program of a place in its file.
+    pub fn address(&self, offset: u64) -> Option<u64> {
+        table::address(self.code(), offset)
+    }
+
+    /// The rule at `from`, and those that follow it before `to`, each with the place from which on it holds.
+    pub fn between(&self, from: u64, to: u64) -> Vec<(u64, Rule)> {
+        match self {
+            Image::Whole(table) => table.between(from, to),
+            Image::Functions(functions) => functions.between(from, to),
+        }
     }
 
     /// The table that holds the rule for an address, if any does.

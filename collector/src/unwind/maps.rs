@@ -10,6 +10,8 @@ const MAPPINGS_MAX: usize = 16 << 10;
 const READ_AGAIN_MIN: Duration = Duration::from_millis(50);
 /// What is older is read anew: code may have given its place to other code.
 const READ_AGAIN_MAX: Duration = Duration::from_secs(10);
+/// It is known that a process maps more or less than before: some do all the time.
+const CHANGED_READ_AGAIN_MIN: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -36,6 +38,10 @@ pub struct Maps {
     read: Instant,
     /// When it was last of use.
     pub used: u64,
+    /// The kernel program's number for what runs there; 0 when it was not told.
+    pub program: u64,
+    /// How many pages of code the kernel counted when this was read.
+    pub code_pages: u32,
     pub bytes: usize,
 }
 
@@ -46,11 +52,11 @@ impl Maps {
         Some(Self::of(pid, &text))
     }
 
-    fn of(pid: u32, text: &[u8]) -> Self {
+    pub fn of(pid: u32, text: &[u8]) -> Self {
         let lines = text.split(|b| *b == b'\n');
         let mappings: Vec<Mapping> = lines.filter_map(|line| mapping(pid, line)).take(MAPPINGS_MAX).collect();
         let bytes = mappings.iter().map(|m| size_of::<Mapping>() + m.mapped.path.len()).sum();
-        Self { mappings, read: Instant::now(), used: 0, bytes }
+        Self { mappings, read: Instant::now(), used: 0, program: 0, code_pages: 0, bytes }
     }
 
     pub fn old(&self) -> bool {
@@ -59,6 +65,11 @@ impl Maps {
 
     pub fn may_be_read_again(&self) -> bool {
         self.read.elapsed() > READ_AGAIN_MIN
+    }
+
+    /// Whether they are to be read anew, because the kernel counts other pages of code now.
+    pub fn changed(&self, code_pages: u32) -> bool {
+        self.code_pages != code_pages && self.read.elapsed() > CHANGED_READ_AGAIN_MIN
     }
 
     /// The process cannot be read any more: what is known is kept as it is.
@@ -72,6 +83,11 @@ impl Maps {
             let before = known.find(mapping.mapped.start).filter(|b| b.mapped == mapping.mapped && b.offset == mapping.offset);
             mapping.table = before.and_then(|before| before.table);
         }
+    }
+
+    /// By address.
+    pub fn all(&mut self) -> &mut [Mapping] {
+        &mut self.mappings
     }
 
     pub fn vdso(&self) -> Option<(u64, u64)> {

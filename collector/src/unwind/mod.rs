@@ -2,7 +2,8 @@
 //!
 //! In: what a sample holds. Out: a [`Stack`], leaf first, with how it ended. Rules come from the programs' own call frame
 //! information, read function by function, or from Go's function table, and are kept per file as compact [`table`]s; code without
-//! any (translated at run time, mostly) is taken to keep frame pointers. Knows processes by `/proc` alone, bounds all it keeps, and names nothing.
+//! any (translated at run time, mostly) is taken to keep frame pointers. What was needed is [`told`] to the kernel program, page
+//! by page of code, which then finds the callers itself. Knows processes by `/proc` alone, bounds all it keeps, and names nothing.
 
 mod expression;
 mod frames;
@@ -11,10 +12,17 @@ mod go;
 mod image;
 mod maps;
 mod step;
+#[cfg(test)]
+mod step_tests;
 pub mod table;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod told;
+mod told_tables;
+#[cfg(test)]
+mod told_tests;
+mod walked;
 
 use std::fmt;
 use std::fs::File;
@@ -26,6 +34,7 @@ use maps::{Kind, Maps};
 pub use step::Registers;
 use step::{State, Stop, Window};
 use tables::{TABLES_BYTES_MAX, Tables};
+use told::{Store, Told};
 
 /// Frames of one stack.
 pub const FRAMES_MAX: usize = 1024;
@@ -52,6 +61,10 @@ pub enum End {
     Complete,
     /// More frames lie behind what was copied of the stack.
     StackCut,
+    /// The kernel program could not read the stack there.
+    Unreadable,
+    /// Too many stacks waited for more to be copied.
+    NotCopied,
     /// The next frame lies on another stack: of a signal handler, a coroutine or a goroutine.
     AnotherStack,
     TooDeep,
@@ -73,6 +86,8 @@ impl fmt::Display for End {
         f.write_str(match self {
             End::Complete => "complete",
             End::StackCut => "stack cut",
+            End::Unreadable => "stack unreadable",
+            End::NotCopied => "stack not copied",
             End::AnotherStack => "another stack",
             End::TooDeep => "too deep",
             End::ProcessGone => "process gone",
@@ -91,6 +106,7 @@ pub struct Unwinder {
     tables: Tables,
     /// By a program's number and the place in its file.
     trampolines: HashMap<(u32, u64), bool>,
+    told: Option<Told>,
     /// Counts stacks: what was used when.
     now: u64,
 }
@@ -108,7 +124,12 @@ impl Unwinder {
 
     fn with_tables_of(bytes_max: usize) -> Self {
         let (processes, trampolines) = (HashMap::new(), HashMap::new());
-        Self { processes, maps_bytes: 0, tables: Tables::new(bytes_max), trampolines, now: 0 }
+        Self { processes, maps_bytes: 0, tables: Tables::new(bytes_max), trampolines, told: None, now: 0 }
+    }
+
+    /// One that tells the kernel program what it learns.
+    pub fn telling(store: Option<impl Store + 'static>) -> Self {
+        Self { told: store.map(|store| Told::new(Box::new(store))), ..Self::new() }
     }
 
     /// Bytes that are held for tables and mappings.
@@ -119,6 +140,13 @@ impl Unwinder {
     /// The process has ended or is another program now: what it mapped counts no more. Without this a number that is used again
     /// is taken for the former process for up to 10 s.
     pub fn forget(&mut self, pid: u32) {
+        self.drop_maps(pid);
+        if let Some(told) = &mut self.told {
+            told.forget(pid);
+        }
+    }
+
+    fn drop_maps(&mut self, pid: u32) {
         if let Some(maps) = self.processes.remove(&pid) {
             self.maps_bytes -= maps.bytes;
         }
@@ -126,7 +154,28 @@ impl Unwinder {
 
     /// Reads what the process maps now, so that its stacks can be unwound when it is gone.
     pub fn look_at(&mut self, pid: u32) {
-        let maps = Maps::read(pid);
+        let (program, code_pages) = self.processes.get(&pid).map_or((0, 0), |maps| (maps.program, maps.code_pages));
+        self.read(pid, program, code_pages);
+    }
+
+    /// Looks at it unless that was done since it runs this program with so much code: numbers of the kernel program, which can
+    /// unwind it from now on as far as its programs were met before.
+    pub fn expect(&mut self, pid: u32, program: u64, code_pages: u32) {
+        if self.processes.get(&pid).is_none_or(|maps| maps.program != program || maps.changed(code_pages)) {
+            self.read(pid, program, code_pages);
+            self.tell(pid);
+        }
+    }
+
+    fn read(&mut self, pid: u32, program: u64, code_pages: u32) {
+        let mut maps = Maps::read(pid);
+        // what another program mapped under this number says nothing
+        if maps.is_none() && self.processes.get(&pid).is_some_and(|known| known.program != program) {
+            self.forget(pid);
+        }
+        if let Some(maps) = &mut maps {
+            (maps.program, maps.code_pages) = (program, code_pages);
+        }
         self.put(pid, maps);
     }
 
@@ -142,6 +191,15 @@ impl Unwinder {
     #[cfg(test)]
     pub fn has_seen(&mut self, pid: u32, address: u64) -> bool {
         self.processes.get_mut(&pid).is_some_and(|maps| maps.find(address).is_some())
+    }
+
+    /// Whether all functions are in code that files have: of code that is made at run time, another may take the place.
+    pub fn is_in_files(&mut self, pid: u32, stack: &Stack) -> bool {
+        let Some(maps) = self.processes.get_mut(&pid) else { return false };
+        let is_return_address = |depth: usize| depth > 0 && !stack.interrupted.contains(&depth);
+        let mut places =
+            stack.frames.iter().enumerate().map(|(depth, at)| at.wrapping_sub(u64::from(is_return_address(depth))));
+        places.all(|place| maps.find(place).is_some_and(|mapping| mapping.kind != Kind::Anonymous))
     }
 
     /// `stack` are the bytes from the stack pointer upwards.
@@ -178,8 +236,7 @@ impl Unwinder {
     /// False: nothing is known of the process, and it cannot be read any more.
     fn know(&mut self, pid: u32) -> bool {
         if self.processes.get(&pid).is_none_or(Maps::old) {
-            let maps = Maps::read(pid);
-            self.put(pid, maps);
+            self.look_at(pid);
         }
         let Some(maps) = self.processes.get_mut(&pid) else { return false };
         maps.used = self.now;
@@ -197,7 +254,7 @@ impl Unwinder {
         if let Some(known) = self.processes.get_mut(&pid) {
             maps.inherit(known);
         }
-        self.forget(pid);
+        self.drop_maps(pid);
         self.maps_bytes += maps.bytes;
         self.processes.insert(pid, maps);
         while self.maps_bytes > MAPS_BYTES_MAX && self.processes.len() > 1 {
@@ -223,14 +280,20 @@ impl Unwinder {
             return Err(End::NoCode);
         }
         let Some(mapping) = self.processes.get_mut(&pid).and_then(|maps| maps.find(place)) else { return Err(End::NoCode) };
-        let image = self.tables.of(mapping, self.now).and_then(|number| self.tables.image(number));
+        let number = self.tables.of(mapping, self.now);
+        let image = number.and_then(|number| self.tables.image(number));
         let described = image.as_ref().is_some_and(|image| !image.is_empty());
         if let Some(image) = image
             && let Some(address) = image.address(place - mapping.mapped.start + mapping.offset)
-            && let Some(table) = image.table(address)
-            && let Some(rule) = table.rule(address)
         {
-            return state.by_rule(rule, table, address, stack).map_err(end);
+            if let (Some(told), Some(number)) = (&mut self.told, number) {
+                told.load(number, image, address, self.now);
+            }
+            if let Some(table) = image.table(address)
+                && let Some(rule) = table.rule(address)
+            {
+                return state.by_rule(rule, table, address, stack).map_err(end);
+            }
         }
         let kind = mapping.kind;
         let code =

@@ -123,6 +123,17 @@ impl Table {
         (self.base, &self.starts, &self.numbers)
     }
 
+    /// The rule at `from`, and those that follow it before `to`, each with the place from which on it holds.
+    pub fn between(&self, from: u64, to: u64) -> Vec<(u64, Rule)> {
+        let address = |row: usize| Some(self.base + u64::from(*self.starts.get(row)?));
+        let rule = |row: usize| self.numbers.get(row).and_then(|number| self.rules.get(usize::from(*number))).copied();
+        let next = self.starts.partition_point(|start| self.base + u64::from(*start) <= from);
+        let mut out = vec![(from, next.checked_sub(1).and_then(rule).unwrap_or_default())];
+        out.extend((next..).map_while(|row| Some((address(row).filter(|at| *at < to)?, rule(row)?))));
+        out
+    }
+
+    #[cfg(test)]
     pub fn rules(&self) -> &[Rule] {
         &self.rules
     }

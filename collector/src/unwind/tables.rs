@@ -12,7 +12,7 @@ use super::maps::{Kind, Mapping};
 use super::table::Table;
 use crate::libraries::files::{self, FileId, MappingId};
 
-/// Of all programs together. The largest need 15 MiB, C's library 200 KiB.
+/// Of all programs together. The largest need 15 MiB, C's library 200 KiB. What the kernel program was told is not among it.
 pub const TABLES_BYTES_MAX: usize = 64 << 20;
 /// Files whose number is known; beyond it all are looked at anew.
 const FILES_MAX: usize = 16 << 10;
@@ -66,6 +66,33 @@ impl Tables {
             }
             Kind::Anonymous => None,
         }
+    }
+
+    /// The number of the program that is mapped there, if it was met on the stack of any process.
+    pub fn number_of(&self, mapping: &mut Mapping) -> Option<u32> {
+        if mapping.table.is_none() {
+            mapping.table = match mapping.kind {
+                Kind::Vdso => Some(VDSO),
+                // another file may have that name and inode now
+                Kind::File if self.by_mapping.contains_key(&MappingId::of(&mapping.mapped)) => {
+                    files::open(&mapping.mapped).and_then(|(_, id)| self.numbers.get(&id).copied())
+                }
+                Kind::File | Kind::Anonymous => None,
+            };
+        }
+        mapping.table
+    }
+
+    /// The kernel program used what it was told of this program, whose rules are of use here, too.
+    pub fn used(&mut self, number: u32, now: u64) {
+        if let Some(held) = self.held.get_mut(&number) {
+            held.used = now;
+        }
+    }
+
+    /// The rules of the program of this number, while they are kept.
+    pub fn held(&self, number: u32) -> Option<&Image> {
+        self.held.get(&number).map(|held| &held.image)
     }
 
     /// The rules of a program that [`of`](Self::of) has just told.

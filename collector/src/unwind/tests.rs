@@ -13,7 +13,7 @@ use object::{Object, ObjectSymbol, SymbolKind};
 
 use super::*;
 
-const PROGRAM: &str = r#"
+pub(super) const PROGRAM: &str = r#"
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <pthread.h>
@@ -115,8 +115,19 @@ func main() {
 }
 "#;
 
+/// The Go program, built with these flags.
+pub(super) fn go(folder: &Path, name: &str, flags: &str) -> PathBuf {
+    let (source, out) = (folder.join("go.go"), folder.join(name));
+    std::fs::write(&source, GO).unwrap();
+    let mut go = Command::new("go");
+    go.args(["build", "-o"]).arg(&out).arg(flags).arg(&source);
+    let done = go.env("GOFLAGS", "").env("CGO_ENABLED", "0").current_dir(folder).output().expect("go is there");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    out
+}
+
 /// `gcc` with these arguments on the source.
-fn built(folder: &Path, name: &str, source: &str, arguments: &[&str]) -> PathBuf {
+pub(super) fn built(folder: &Path, name: &str, source: &str, arguments: &[&str]) -> PathBuf {
     let (out, text) = (folder.join(name), folder.join(format!("{name}.c")));
     std::fs::write(&text, source).unwrap();
     let done = Command::new("gcc").args(["-w", "-o"]).arg(&out).arg(&text).args(arguments).output().expect("gcc is there");
@@ -125,11 +136,11 @@ fn built(folder: &Path, name: &str, source: &str, arguments: &[&str]) -> PathBuf
 }
 
 /// A program one of whose threads waits.
-struct Waiting {
+pub(super) struct Waiting {
     program: PathBuf,
     child: Child,
-    registers: Registers,
-    stack: Vec<u8>,
+    pub registers: Registers,
+    pub stack: Vec<u8>,
 }
 
 impl Drop for Waiting {
@@ -144,7 +155,7 @@ fn started(program: &Path, arguments: &[&str]) -> Child {
 }
 
 impl Waiting {
-    fn start(program: &Path, arguments: &[&str]) -> Self {
+    pub fn start(program: &Path, arguments: &[&str]) -> Self {
         Self::wait(program, started(program, arguments))
     }
 
@@ -161,7 +172,7 @@ impl Waiting {
         Self { program: program.to_owned(), child, registers, stack }
     }
 
-    fn pid(&self) -> u32 {
+    pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
@@ -351,23 +362,13 @@ fn tables_are_let_go_and_made_again_under_a_small_limit() {
 #[test]
 fn go_is_unwound_with_and_without_symbols() {
     let folder = tempfile::tempdir().unwrap();
-    let source = folder.path().join("go.go");
-    std::fs::write(&source, GO).unwrap();
-    let build = |name: &str, flags: &str| {
-        let out = folder.path().join(name);
-        let mut go = Command::new("go");
-        go.args(["build", "-o"]).arg(&out).arg(flags).arg(&source);
-        let done = go.env("GOFLAGS", "").env("CGO_ENABLED", "0").current_dir(folder.path()).output().expect("go is there");
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-        out
-    };
-    let whole = Waiting::start(&build("whole", "-ldflags="), &[]);
+    let whole = Waiting::start(&go(folder.path(), "whole", "-ldflags="), &[]);
     let stack = whole.unwound();
     let names = whole.names(&stack);
     let expected = ["main.inner", "main.outer", "main.main", "runtime.main", "runtime.goexit.abi0"];
     let at = names.iter().position(|n| n == expected[0]).unwrap_or_default();
     assert_eq!((&names[at..], &stack.ended), (&expected.map(str::to_owned)[..], &End::Complete), "{names:?}");
-    let stripped = Waiting::start(&build("stripped", "-ldflags=-s -w"), &[]);
+    let stripped = Waiting::start(&go(folder.path(), "stripped", "-ldflags=-s -w"), &[]);
     let bare = stripped.unwound();
     assert_eq!((bare.frames.len(), bare.ended), (stack.frames.len(), End::Complete));
 }

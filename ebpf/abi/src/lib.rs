@@ -4,6 +4,7 @@
 //! changes [`VERSION`], because recordings hold these bytes.
 
 #![no_std]
+#![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
 mod counters;
 mod data_event;
@@ -14,6 +15,9 @@ mod process_event;
 mod python;
 mod sample_event;
 mod socket_event;
+mod steps;
+mod unwind;
+mod walk;
 
 pub use counters::{Count, Counters, hook};
 pub use data_event::{DataHeader, Peer, direction, flags};
@@ -22,10 +26,13 @@ pub use limits::*;
 pub use plain_event::{GoDescriptor, Place, PlainHeader, SessionKey, Site, call, evidence, moment, place, runtime};
 pub use process_event::{ExecEvent, ExitEvent, ForkEvent, RenameEvent};
 pub use python::{PYTHON_FRAMES_MAX, PYTHON_THREADS_MAX, PYTHONS_MAX, Python, PythonHeader};
-pub use sample_event::{SampleHeader, Waker, sample, waker};
+pub use sample_event::{SampleHeader, Waker, ended, sample, waker};
 pub use socket_event::{
     CloseEvent, Decision, EndEvent, ListenKey, OwnerEvent, Policy, SocketEvent, SocketState, policy, role, transport,
 };
+pub use steps::{Frame, Memory};
+pub use unwind::*;
+pub use walk::{Known, Walk, bounded};
 
 /// Layout version of everything here.
 pub const VERSION: u32 = 1;

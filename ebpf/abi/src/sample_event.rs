@@ -1,7 +1,5 @@
 //! Stacks: what ran when the clock ticked, and where a thread was that waited and who woke it.
 
-use crate::KERNEL_FRAMES_MAX;
-
 pub mod sample {
     /// The thread ran when the clock of its CPU ticked.
     pub const ON_CPU: u8 = 0;
@@ -41,16 +39,52 @@ pub struct Waker {
     pub comm: [u8; 16],
 }
 
-/// Followed by `stack_bytes` bytes of the thread's stack, from its stack pointer upwards.
+/// How the walk along the user stack ended in the kernel program.
+pub mod ended {
+    /// It has not ended: only between two steps.
+    pub const GOES_ON: u8 = 0;
+    /// The outermost function was reached.
+    pub const COMPLETE: u8 = 1;
+    /// The frame is in memory that cannot be read now.
+    pub const UNREADABLE: u8 = 2;
+    pub const TOO_DEEP: u8 = 3;
+    /// Neither a rule for the code nor a frame pointer.
+    pub const NO_FRAME_POINTER: u8 = 4;
+    /// The next frame lies on another stack.
+    pub const ANOTHER_STACK: u8 = 5;
+    /// The rule needs a register that is not known any more.
+    pub const RULE: u8 = 6;
+    /// The caller's frame would not lie above.
+    pub const STUCK: u8 = 7;
+    /// From here on user space can do more, and gets registers and stack.
+    pub const USER_SPACE: u8 = 32;
+    /// What the process maps has not been told.
+    pub const UNKNOWN_PROCESS: u8 = 32;
+    /// The rules for the code have not been told.
+    pub const NOT_LOADED: u8 = 33;
+    /// The rule is of a kind that only user space knows.
+    pub const EXPRESSION: u8 = 34;
+    /// No code is known where the next frame should be.
+    pub const NO_CODE: u8 = 35;
+    /// The end was not reached, and the process maps other code than it did when that was told.
+    pub const CHANGED: u8 = 36;
+}
+
+/// Followed by `kernel_frames` return addresses in the kernel, `user_frames` addresses of the program, both leaf first, and
+/// `stack_bytes` bytes of the thread's stack, from its stack pointer upwards.
+///
+/// The first address of the program is where it was, the others are return addresses unless marked
+/// [`INTERRUPTED`](crate::INTERRUPTED).
 #[repr(C)]
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct SampleHeader {
     pub kind: u8,
     /// A value of [`sample`].
     pub what: u8,
     /// 1 when the thread has 64-bit user code, so that `registers` mean something.
     pub user: u8,
-    pub _pad: u8,
+    /// A value of [`ended`].
+    pub ended: u8,
     pub cpu: u32,
     pub pid: u32,
     pub tid: u32,
@@ -58,16 +92,19 @@ pub struct SampleHeader {
     pub time_ns: u64,
     /// How much time the sample stands for; of those that are about memory, how many bytes.
     pub value_ns: u64,
+    /// Differs from one run of a program to the next; a forked process has its parent's.
+    pub program: u64,
     /// Name of the thread.
     pub comm: [u8; 16],
     /// Of a wait that ended by being woken.
     pub waker: Waker,
+    pub kernel_frames: u32,
+    pub user_frames: u32,
+    pub stack_bytes: u32,
+    /// Pages of code that the process maps, as the kernel counts them.
+    pub code_pages: u32,
     /// Of user mode, in the order of `struct pt_regs`: r15 r14 r13 r12 bp bx r11 r10 r9 r8 ax cx dx si di orig_ax ip cs flags sp ss.
     pub registers: [u64; 21],
-    /// Return addresses in `kernel` that are in use; the leaf is the first.
-    pub kernel_frames: u32,
-    pub stack_bytes: u32,
-    pub kernel: [u64; KERNEL_FRAMES_MAX],
 }
 
-const _: () = assert!(size_of::<SampleHeader>() == 56 + 32 + 8 * (21 + KERNEL_FRAMES_MAX));
+const _: () = assert!(size_of::<SampleHeader>() == 72 + 32 + 8 * 21);

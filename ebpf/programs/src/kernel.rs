@@ -1,6 +1,7 @@
 //! Reading the kernel's structures: member offsets are globals that user space sets before loading.
 
 use aya_ebpf::{Global, bindings::pt_regs, helpers::generated as helpers};
+pub use ebpf_abi::bounded;
 
 macro_rules! offsets {
     ($($name:ident),* $(,)?) => {
@@ -52,7 +53,7 @@ offsets!(
     TASK_COMM
 );
 offsets!(TASK_FSBASE);
-offsets!(MM_ARG_START, MM_ARG_END, BPRM_FILENAME, MM_ANON_PAGES);
+offsets!(MM_ARG_START, MM_ARG_END, MM_EXE_FILE, MM_EXEC_VM, BPRM_FILENAME, MM_ANON_PAGES);
 
 /// earshot's own process, whose traffic is left out.
 #[unsafe(no_mangle)]
@@ -94,17 +95,4 @@ pub unsafe fn read_user<T: Copy>(at: u64) -> Option<T> {
 #[inline(always)]
 pub fn user_registers() -> *const pt_regs {
     unsafe { helpers::bpf_task_pt_regs(helpers::bpf_get_current_task_btf()) as *const pt_regs }
-}
-
-/// `n`, at most `max`. The value passes through an opaque instruction, so that the compiler cannot replace the comparison by
-/// one on another register, which the verifier would not follow.
-#[inline(always)]
-pub fn bounded(n: u64, max: u64) -> u64 {
-    #[cfg(target_arch = "bpf")]
-    let n = {
-        let mut opaque = n;
-        unsafe { core::arch::asm!("{n} = {n}", n = inout(reg) opaque) };
-        opaque
-    };
-    if n > max { max } else { n }
 }

@@ -26,6 +26,7 @@ mod sessions;
 mod socket_close;
 mod socket_io;
 mod socket_state;
+mod unwind;
 mod user_buffer;
 mod waits;
 mod wakers;

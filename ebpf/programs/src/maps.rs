@@ -10,8 +10,8 @@ use aya_ebpf::{
 use ebpf_abi::{
     CALL_BYTES_MAX, CALLS_MAX, CHUNK_BYTES, CLOSED_MAX, Counters, DataHeader, Decision, GROWTHS_MAX, HEADER_BYTES,
     HEAP_CPUS_MAX, HEAP_LIVE_MAX, HEAP_SITES_MAX, HeapCounts, HeapSample, HeapSession, HeapSite, LISTENERS_MAX, ListenKey,
-    MULTI_MESSAGE_THREADS_MAX, POLICIES_MAX, PYTHONS_MAX, Peer, Python, SAMPLE_PLACES, SESSIONS_MAX, SHORT_CALL_BYTES,
-    SITES_MAX, SessionKey, Site, SocketState, WAKERS_MAX,
+    MULTI_MESSAGE_THREADS_MAX, POLICIES_MAX, PYTHONS_MAX, Peer, Python, SAMPLE_PLACES, SAMPLES_BYTES, SESSIONS_MAX,
+    SHORT_CALL_BYTES, SITES_MAX, SessionKey, Site, SocketState, WAKERS_MAX,
 };
 
 use crate::calls::{Call, CallKey};
@@ -137,8 +137,6 @@ pub struct Scratch {
 /// One for sending (0) and one for receiving (1) on each CPU.
 #[map]
 pub static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(2, 0);
-
-const SAMPLES_BYTES: u32 = 16 << 20;
 
 /// Stacks have a ring buffer of their own, so that they never take the room of data.
 #[map]
