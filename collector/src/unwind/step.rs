@@ -63,7 +63,7 @@ pub struct State {
     pub ip: u64,
     pub sp: u64,
     bp: Option<u64>,
-    /// Known in the innermost function and in one that a signal interrupted.
+    /// Known in the innermost function, in one that a signal interrupted, and in what calls these while they saved none.
     rest: Option<[u64; 16]>,
     /// The place is where the program was, and not where a call returns to.
     pub interrupted: bool,
@@ -129,7 +129,7 @@ impl State {
             Bp::AtRegister => self.by_offset(rule.bp_register, rule.bp_offset).and_then(|at| stack.word(at)).ok(),
             Bp::Unknown => None,
         };
-        Ok(State { ip, sp: cfa, bp, rest: None, interrupted: false })
+        Ok(State { ip, sp: cfa, bp, rest: self.rest.filter(|_| rule.saves_nothing()), interrupted: false })
     }
 
     /// For code that keeps frame pointers and has no rules: translated at run time, or of a language that always does.

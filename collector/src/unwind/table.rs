@@ -11,6 +11,9 @@ const RULES_MAX: usize = 1 << 16;
 /// Rules that are found again without a look at the map of all.
 const RECENT: usize = 64;
 
+/// The stack pointer's DWARF number.
+const SP: u8 = 7;
+
 /// How the canonical frame address (CFA: the stack pointer after the return to the caller) is found.
 #[repr(u8)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -73,6 +76,13 @@ pub struct Rule {
     pub cfa_add: i32,
     pub bp_offset: i32,
     pub ra_offset: i32,
+}
+
+impl Rule {
+    /// Nothing is on the stack but the return address: no register is saved, and the caller finds them as they are.
+    pub fn saves_nothing(&self) -> bool {
+        (self.cfa, self.cfa_register, self.cfa_offset, self.ra) == (Cfa::Register, SP, 8, Ra::AtCfa)
+    }
 }
 
 /// A piece of code: its addresses, and where it is in the file.

@@ -122,7 +122,7 @@ fn the_kernel_program_finds_what_user_space_finds() {
     ];
     for (way, arguments) in ways {
         let program = built(folder.path(), way, PROGRAM, arguments);
-        for what in ["plain", "variable", "aligned", "sort", "made", "signal", "restored", "thread", "deep"] {
+        for what in ["plain", "variable", "aligned", "sort", "made", "signal", "restored", "borrowed", "thread", "deep"] {
             finds_the_same(&Waiting::start(&program, &[what, "300"]), &format!("{way} {what}"));
         }
     }

@@ -25,11 +25,19 @@ pub struct Frame {
     pub rest: [u64; 16],
     /// Whether `bp` is known: 0 or 1, as the next two.
     pub bp_known: u32,
-    /// Whether `rest` is: in the innermost function and in one that a signal interrupted.
+    /// Whether `rest` is: in the innermost function, in one that a signal interrupted, and in what calls these while they saved none.
     pub rest_known: u32,
     /// The place is where the program was, and not where a call returns to.
     pub interrupted: u32,
     pub _pad: u32,
+}
+
+impl UnwindRule {
+    /// Nothing is on the stack but the return address: no register is saved, and the caller finds them as they are.
+    #[inline(always)]
+    fn saves_nothing(&self) -> bool {
+        self.cfa == cfa::REGISTER && self.cfa_register == SP && self.cfa_offset == 8 && self.ra == ra::AT_CFA
+    }
 }
 
 impl Frame {
@@ -104,7 +112,7 @@ impl Frame {
         }
         self.ip = ip;
         self.sp = cfa;
-        self.rest_known = 0;
+        self.rest_known &= rule.saves_nothing() as u32;
         self.interrupted = 0;
         ended::GOES_ON
     }
