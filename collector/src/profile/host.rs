@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ebpf_abi::{SampleHeader, ended};
+use ebpf_abi::{SampleHeader, begins, ended};
 use hashbrown::HashMap;
 
 use super::frames::{Addresses, Programs};
@@ -88,10 +88,14 @@ impl Host {
 
     fn stack(&mut self, pid: u32, sample: &Sample<'_>) -> Stack {
         let header = &sample.header;
-        if header.ended < ended::USER_SPACE || header.user_frames > 0 {
+        let registers = registers(&header.registers);
+        let stack = if header.begins & begins::AT_LAST != 0 {
+            self.unwinder.resume(pid, sample.user(), (&registers, header.begins), sample.stack)
+        } else if header.ended < ended::USER_SPACE || header.user_frames > 0 {
             return self.unwinder.walked(pid, sample.user(), header.ended);
-        }
-        let stack = self.unwinder.unwind(pid, &registers(&header.registers), sample.stack);
+        } else {
+            self.unwinder.unwind(pid, &registers, sample.stack)
+        };
         self.unwinder.tell(pid);
         stack
     }

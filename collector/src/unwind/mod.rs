@@ -211,7 +211,11 @@ impl Unwinder {
             return out;
         }
         let stack = Window { start: registers.sp, bytes: stack };
-        let mut state = State::new(registers);
+        self.go_on(pid, out, State::new(registers), stack)
+    }
+
+    /// To the root from the last of the frames, whose state it is.
+    fn go_on(&mut self, pid: u32, mut out: Stack, mut state: State, stack: Window<'_>) -> Stack {
         loop {
             match self.caller(pid, &state, stack) {
                 Ok(caller) if out.frames.len() < FRAMES_MAX => {

@@ -75,6 +75,12 @@ impl State {
         Self { ip, sp, bp: Some(bp), rest: Some(rest), interrupted: true }
     }
 
+    /// Of a function on the stack, with what is known of its registers.
+    pub fn inside(registers: &Registers, bp_known: bool, rest_known: bool, interrupted: bool) -> Self {
+        let Registers { ip, sp, bp, rest } = *registers;
+        Self { ip, sp, bp: bp_known.then_some(bp), rest: rest_known.then_some(rest), interrupted }
+    }
+
     /// An address inside the instruction that runs: of a return address, the call before it.
     pub fn place(&self) -> u64 {
         if self.interrupted { self.ip } else { self.ip.wrapping_sub(1) }

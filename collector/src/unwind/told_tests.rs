@@ -5,8 +5,8 @@ use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use ebpf_abi::{
-    CODE_PAGE_BITS, CODE_PAGE_BYTES, INTERRUPTED, Known, Memory, PLACES_MAX, PageKey, PageRows, PartKey, PlaceRule,
-    ProcessPart, USER_FRAMES_MAX, UnwindRule, Walk, ended,
+    CODE_PAGE_BITS, CODE_PAGE_BYTES, Frame, INTERRUPTED, Known, Memory, PLACES_MAX, PageKey, PageRows, PartKey, PlaceRule,
+    ProcessPart, USER_FRAMES_MAX, UnwindRule, Walk, begins, ended,
 };
 
 use super::tests::{PROGRAM, Waiting, built, go};
@@ -82,6 +82,12 @@ impl Memory for Live {
 
 /// As the kernel program does it.
 fn walked(kept: &Kept, pid: u32, registers: &Registers) -> (Vec<u64>, u8) {
+    let (_, frames, how) = walk(kept, pid, registers);
+    (frames, how)
+}
+
+/// The same, with where it stopped.
+fn walk(kept: &Kept, pid: u32, registers: &Registers) -> (Frame, Vec<u64>, u8) {
     let memory = Live(File::open(format!("/proc/{pid}/mem")).unwrap());
     let mut walk = Walk { pid, ..Walk::default() };
     (walk.frame.ip, walk.frame.sp, walk.frame.bp) = (registers.ip, registers.sp, registers.bp);
@@ -95,13 +101,13 @@ fn walked(kept: &Kept, pid: u32, registers: &Registers) -> (Vec<u64>, u8) {
         }
         let how = if found == ended::GOES_ON { walk.step(kept, &memory) } else { found };
         if how != ended::GOES_ON {
-            return (frames, how);
+            return (walk.frame, frames, how);
         }
         if walk.frame.ip == 0 {
-            return (frames, ended::COMPLETE);
+            return (walk.frame, frames, ended::COMPLETE);
         }
     }
-    (frames, ended::TOO_DEEP)
+    (walk.frame, frames, ended::TOO_DEEP)
 }
 
 fn marked(stack: &Stack) -> Vec<u64> {
@@ -138,17 +144,39 @@ fn finds_the_same(waiting: &Waiting, case: &str) {
     assert_eq!(walked(&store.kept(), pid, &waiting.registers).1, ended::UNKNOWN_PROCESS);
     unwinder.expect(pid, 9, 1);
     let (first, asked) = walked(&store.kept(), pid, &waiting.registers);
-    assert_eq!((first, asked), (vec![waiting.registers.ip], ended::NOT_LOADED), "{case}: no table yet");
-    let stack = unwinder.unwind(pid, &waiting.registers, &waiting.stack);
+    assert_eq!((&first, asked), (&vec![waiting.registers.ip], ended::NOT_LOADED), "{case}: no table yet");
+    let known = begins::BP_KNOWN | begins::REST_KNOWN;
+    let stack = unwinder.resume(pid, first.into_iter(), (&waiting.registers, known), &waiting.stack);
+    assert_eq!(stack, Unwinder::new().unwind(pid, &waiting.registers, &waiting.stack), "{case}");
     unwinder.tell(pid);
     let (frames, how) = walked(&store.kept(), pid, &waiting.registers);
     assert_eq!((&frames, how), (&marked(&stack), ended::COMPLETE), "{case}: {stack:x?}");
+    stops_anywhere(waiting, &store, &mut unwinder, &stack, case);
+    assert_eq!(walked(&store.kept(), pid, &waiting.registers), (frames.clone(), how), "{case}");
     store.kept().pages.clear();
     let again = walked(&store.kept(), pid, &waiting.registers);
     assert_eq!(again, (frames.clone(), how), "{case}: by what was found before");
     assert_eq!(unwinder.walked(pid, frames.into_iter(), how), stack, "{case}");
     unwinder.forget(pid);
     assert_eq!(walked(&store.kept(), pid, &waiting.registers).1, ended::UNKNOWN_PROCESS);
+}
+
+/// Without one page after the other: where the walk stops then, user space goes on.
+fn stops_anywhere(waiting: &Waiting, store: &Shared, unwinder: &mut Unwinder, stack: &Stack, case: &str) {
+    let pid = waiting.pid();
+    let keys: Vec<PageKey> = store.kept().pages.keys().copied().collect();
+    for key in keys {
+        store.kept().places.borrow_mut().clear();
+        let page = store.kept().pages.remove(&key).expect("a page");
+        let (frame, frames, how) = walk(&store.kept(), pid, &waiting.registers);
+        assert_eq!(how, ended::NOT_LOADED, "{case}: each page was needed");
+        let registers = Registers { ip: frame.ip, sp: frame.sp, bp: frame.bp, rest: frame.rest };
+        let known = frame.bp_known * begins::BP_KNOWN + frame.rest_known * begins::REST_KNOWN;
+        let left = &waiting.stack[(frame.sp - waiting.registers.sp) as usize..];
+        let resumed = unwinder.resume(pid, frames.into_iter(), (&registers, known), left);
+        assert_eq!(&resumed, stack, "{case}");
+        store.kept().pages.insert(key, page);
+    }
 }
 
 #[test]

@@ -1,21 +1,27 @@
 //! Stacks that the kernel program walked along by itself, and what it is told after those that it could not.
 
-use ebpf_abi::{INTERRUPTED, ended};
+use ebpf_abi::{INTERRUPTED, begins, ended};
 
 use super::maps::{Kind, Maps};
-use super::{End, Stack, Unwinder};
+use super::step::{State, Window};
+use super::{End, Registers, Stack, Unwinder};
+
+fn stack(addresses: impl Iterator<Item = u64>) -> Stack {
+    let mut out = Stack { frames: vec![], interrupted: vec![], ended: End::Complete };
+    for (depth, address) in addresses.enumerate() {
+        if address & INTERRUPTED != 0 {
+            out.interrupted.push(depth);
+        }
+        out.frames.push(address & !INTERRUPTED);
+    }
+    out
+}
 
 impl Unwinder {
     /// What the kernel program found, leaf first, and how it ended there, a value of [`ended`].
     pub fn walked(&mut self, pid: u32, addresses: impl Iterator<Item = u64>, how: u8) -> Stack {
         self.now += 1;
-        let mut out = Stack { frames: vec![], interrupted: vec![], ended: End::Complete };
-        for (depth, address) in addresses.enumerate() {
-            if address & INTERRUPTED != 0 {
-                out.interrupted.push(depth);
-            }
-            out.frames.push(address & !INTERRUPTED);
-        }
+        let mut out = stack(addresses);
         let told = self.told.as_ref().is_some_and(|told| told.knows(pid));
         let changed = !told || self.processes.get(&pid).is_none_or(Maps::old);
         if !self.know(pid) {
@@ -25,11 +31,38 @@ impl Unwinder {
         if changed {
             self.tell(pid);
         }
-        for (depth, address) in out.frames.iter().enumerate() {
-            self.use_table(pid, address.wrapping_sub(u64::from(depth > 0)));
-        }
+        self.use_tables(pid, &out);
         out.ended = self.end_of_walk(pid, how, &out);
         out
+    }
+
+    /// Goes on where the kernel program lacked a rule: at the last of the addresses that it found, with what it knew of the
+    /// registers there, bits of [`begins`], and the bytes from the stack pointer there upwards.
+    pub fn resume(
+        &mut self,
+        pid: u32,
+        addresses: impl Iterator<Item = u64>,
+        (registers, known): (&Registers, u32),
+        bytes: &[u8],
+    ) -> Stack {
+        self.now += 1;
+        let mut out = stack(addresses);
+        if !self.know(pid) {
+            out.ended = End::ProcessGone;
+            return out;
+        }
+        self.use_tables(pid, &out);
+        let last = out.frames.len().saturating_sub(1);
+        let interrupted = last == 0 || out.interrupted.contains(&last);
+        let (bp_known, rest_known) = (known & begins::BP_KNOWN != 0, known & begins::REST_KNOWN != 0);
+        let state = State::inside(registers, bp_known, rest_known, interrupted);
+        self.go_on(pid, out, state, Window { start: registers.sp, bytes })
+    }
+
+    fn use_tables(&mut self, pid: u32, stack: &Stack) {
+        for (depth, address) in stack.frames.iter().enumerate() {
+            self.use_table(pid, address.wrapping_sub(u64::from(depth > 0)));
+        }
     }
 
     fn use_table(&mut self, pid: u32, place: u64) {

@@ -26,7 +26,7 @@ pub use limits::*;
 pub use plain_event::{GoDescriptor, Place, PlainHeader, SessionKey, Site, call, evidence, moment, place, runtime};
 pub use process_event::{ExecEvent, ExitEvent, ForkEvent, RenameEvent};
 pub use python::{PYTHON_FRAMES_MAX, PYTHON_THREADS_MAX, PYTHONS_MAX, Python, PythonHeader};
-pub use sample_event::{SampleHeader, Waker, ended, sample, waker};
+pub use sample_event::{SampleHeader, Waker, begins, ended, sample, waker};
 pub use socket_event::{
     CloseEvent, Decision, EndEvent, ListenKey, OwnerEvent, Policy, SocketEvent, SocketState, policy, role, transport,
 };

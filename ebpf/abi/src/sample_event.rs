@@ -70,6 +70,16 @@ pub mod ended {
     pub const CHANGED: u8 = 36;
 }
 
+/// What a stack that follows begins with, bits of [`SampleHeader::begins`].
+pub mod begins {
+    /// At the last of the addresses of the program, whose registers these are, and not at the first.
+    pub const AT_LAST: u32 = 1;
+    /// The frame pointer is known.
+    pub const BP_KNOWN: u32 = 2;
+    /// The registers beside instruction, stack and frame pointer are.
+    pub const REST_KNOWN: u32 = 4;
+}
+
 /// Followed by `kernel_frames` return addresses in the kernel, `user_frames` addresses of the program, both leaf first, and
 /// `stack_bytes` bytes of the thread's stack, from its stack pointer upwards.
 ///
@@ -103,8 +113,11 @@ pub struct SampleHeader {
     pub stack_bytes: u32,
     /// Pages of code that the process maps, as the kernel counts them.
     pub code_pages: u32,
+    /// Bits of [`begins`].
+    pub begins: u32,
+    pub _pad: u32,
     /// Of user mode, in the order of `struct pt_regs`: r15 r14 r13 r12 bp bx r11 r10 r9 r8 ax cx dx si di orig_ax ip cs flags sp ss.
     pub registers: [u64; 21],
 }
 
-const _: () = assert!(size_of::<SampleHeader>() == 72 + 32 + 8 * 21);
+const _: () = assert!(size_of::<SampleHeader>() == 80 + 32 + 8 * 21);

@@ -94,6 +94,8 @@ pub unsafe fn take(ctx: *mut core::ffi::c_void, place: u32, what: u8, value_ns: 
         (*header).user_frames = 0;
         (*header).stack_bytes = 0;
         (*header).code_pages = 0;
+        (*header).begins = 0;
+        (*header)._pad = 0;
         (*work).walk.pid = 0;
         helpers::bpf_get_current_comm((&raw mut (*header).comm).cast(), 16);
         wakers::tell(&raw mut (*header).waker, id as u32, what);
@@ -134,7 +136,7 @@ fn waiting_bytes() -> u64 {
     unsafe { helpers::bpf_ringbuf_query((&raw const RING_SAMPLES).cast_mut().cast(), BPF_RB_AVAIL_DATA as u64) }
 }
 
-/// Puts the stack in place of the addresses, when user space can do more with it.
+/// Adds what is left of the stack, when user space can do more with it.
 #[inline(always)]
 unsafe fn add_stack(index: &mut u32) {
     unsafe {
@@ -150,7 +152,12 @@ unsafe fn add_stack(index: &mut u32) {
             }
             return;
         }
-        (*header).user_frames = 0;
+        // what was walked so far holds, unless the process maps other code than was thought
+        if matches!((*header).ended, ended::NOT_LOADED | ended::EXPRESSION) {
+            unwind::begin_at_last(work);
+        } else {
+            (*header).user_frames = 0;
+        }
         (*work).copied_max = if waiting > WAITING_BYTES { LITTLE_BYTES } else { STACK_BYTES_MAX as u64 };
         helpers::bpf_loop(PAGES_MAX, copy_page as *mut core::ffi::c_void, (&raw mut *index).cast(), 0);
     }
@@ -164,18 +171,20 @@ unsafe extern "C" fn copy_page(_: u32, index: *mut core::ffi::c_void) -> i64 {
         let done = (*header).stack_bytes as u64;
         let from = (*header).registers[SP].wrapping_add(done);
         let rest = PAGE_BYTES - (from & (PAGE_BYTES - 1));
-        if done >= (*work).copied_max {
+        // addresses and stack together have room for as much as a stack
+        let addresses = bounded((*header).user_frames as u64, USER_FRAMES_MAX as u64) * 8;
+        if addresses + done >= (*work).copied_max {
             return 1;
         }
         let before = bounded((*header).kernel_frames as u64, KERNEL_FRAMES_MAX as u64) * 8;
-        let at = bounded(done, STACK_BYTES_MAX as u64);
+        let at = bounded(addresses + done, STACK_BYTES_MAX as u64);
         let n = bounded(rest, PAGE_BYTES);
         let to = (&raw mut (*work).body).cast::<u8>().add((before + at) as usize);
         if helpers::bpf_probe_read_user(to.cast(), n as u32, from as *const _) != 0 {
             return 1;
         }
-        let sum = done + n;
-        (*header).stack_bytes = if sum > STACK_BYTES_MAX as u64 { STACK_BYTES_MAX as u32 } else { sum as u32 };
+        let room = STACK_BYTES_MAX as u64 - addresses;
+        (*header).stack_bytes = if done + n > room { room as u32 } else { (done + n) as u32 };
         0
     }
 }

@@ -12,7 +12,7 @@ use aya_ebpf::{
 };
 use ebpf_abi::{
     CODE_PAGES_MAX, INTERRUPTED, KERNEL_FRAMES_MAX, Known, Memory, PLACES_MAX, PROCESS_PARTS_MAX, PageKey, PageRows, PartKey,
-    PlaceRule, ProcessPart, UNWIND_RULES_MAX, USER_FRAMES_MAX, UnwindRule, bounded, ended,
+    PlaceRule, ProcessPart, UNWIND_RULES_MAX, USER_FRAMES_MAX, UnwindRule, begins, bounded, ended,
 };
 
 use crate::kernel::{MM_ARG_START, MM_EXE_FILE, MM_EXEC_VM, TASK_PARENT, TASK_TGID, read, read_user};
@@ -131,6 +131,22 @@ pub unsafe fn walk(index: &mut u32) {
         (*header).ended = ended::TOO_DEEP;
         helpers::bpf_loop(USER_FRAMES_MAX as u32, next_frame as *mut core::ffi::c_void, (&raw mut *index).cast(), 0);
         has_changed(*index);
+    }
+}
+
+/// Puts the registers of the function where the walk stopped in place of those of the innermost.
+#[inline(always)]
+pub unsafe fn begin_at_last(work: *mut SampleScratch) {
+    unsafe {
+        let (frame, header) = (&raw const (*work).walk.frame, &raw mut (*work).header);
+        for (number, at) in BY_DWARF_NUMBER.into_iter().enumerate() {
+            (*header).registers[at] = (*frame).rest[number];
+        }
+        (*header).registers[IP] = (*frame).ip;
+        (*header).registers[SP] = (*frame).sp;
+        (*header).registers[BP] = (*frame).bp;
+        let (bp, rest) = ((*frame).bp_known * begins::BP_KNOWN, (*frame).rest_known * begins::REST_KNOWN);
+        (*header).begins = begins::AT_LAST | bp | rest;
     }
 }
 
