@@ -17,6 +17,8 @@ use super::told::Store;
 const NUMBERINGS_MAX: u32 = 255;
 /// Number of the rule that sends a stack to user space.
 const ASK: u16 = 1;
+/// Pages that are told at once.
+const PAGES_TOGETHER: u32 = 4;
 /// Beyond it the one that was not used for longest is forgotten.
 const PROGRAMS_MAX: usize = 16 << 10;
 /// For so many stacks a program that was used keeps its room.
@@ -109,33 +111,42 @@ impl ToldTables {
         });
     }
 
-    /// Tells the page that an address is in. Does nothing when it is told already, or there is no room.
+    /// Tells the page that an address is in, and those around it, where the next stacks will be. Does nothing when it is told already,
+    /// or there is no room.
     pub fn load(&mut self, number: u32, image: &Image, address: u64, now: u64, store: &mut dyn Store) {
         self.begin(number, image, now);
         let Some(loaded) = self.loaded.get_mut(&number) else { return };
         loaded.used = now;
         let Some(page) = loaded.page(address).filter(|page| !loaded.pages.contains(page)) else { return };
-        let from = loaded.base + (u64::from(page) << CODE_PAGE_BITS);
-        while self.pages >= self.pages_max || self.loaded.len() > PROGRAMS_MAX {
+        let first = page - page % PAGES_TOGETHER;
+        let missing: Vec<u32> = (first..first + PAGES_TOGETHER).filter(|page| !loaded.pages.contains(page)).collect();
+        let from = loaded.base + (u64::from(first) << CODE_PAGE_BITS);
+        while self.pages + PAGES_TOGETHER > self.pages_max || self.loaded.len() > PROGRAMS_MAX {
             if self.evict(now, store).is_none() {
                 return;
             }
         }
-        let rows = self.rows(&image.between(from, from + CODE_PAGE_BYTES), from, store);
-        if store.put_page(PageKey { table: number, page }, &rows)
-            && let Some(loaded) = self.loaded.get_mut(&number)
-        {
-            loaded.pages.insert(page);
-            self.pages += 1;
+        let rules = image.between(from, from + u64::from(PAGES_TOGETHER) * CODE_PAGE_BYTES);
+        for page in missing {
+            let rows = self.rows(&rules, from + (u64::from(page - first) << CODE_PAGE_BITS), store);
+            if store.put_page(PageKey { table: number, page }, &rows)
+                && let Some(loaded) = self.loaded.get_mut(&number)
+            {
+                loaded.pages.insert(page);
+                self.pages += 1;
+            }
         }
     }
 
-    /// More than find room are none: the kernel program leaves the page to user space.
+    /// The rows of the page at `from`. More than find room are none: the kernel program leaves the page to user space.
     fn rows(&mut self, rules: &[(u64, Rule)], from: u64, store: &mut dyn Store) -> PageRows {
+        let first = rules.partition_point(|(at, _)| *at <= from).saturating_sub(1);
+        let behind = rules.partition_point(|(at, _)| *at < from + CODE_PAGE_BYTES);
+        let here = &rules[first.min(behind)..behind];
         let mut rows = PageRows { count: 0, rows: [UnwindRow::default(); PAGE_ROWS] };
-        if rules.len() <= PAGE_ROWS {
-            for (row, (at, rule)) in rows.rows.iter_mut().zip(rules) {
-                *row = UnwindRow { at: (at - from) as u16, rule: self.number(rule, store) };
+        if here.len() <= PAGE_ROWS {
+            for (row, (at, rule)) in rows.rows.iter_mut().zip(here) {
+                *row = UnwindRow { at: at.saturating_sub(from) as u16, rule: self.number(rule, store) };
                 rows.count += 1;
             }
         }

@@ -164,12 +164,20 @@ fn finds_the_same(waiting: &Waiting, case: &str) {
 /// Without one page after the other: where the walk stops then, user space goes on.
 fn stops_anywhere(waiting: &Waiting, store: &Shared, unwinder: &mut Unwinder, stack: &Stack, case: &str) {
     let pid = waiting.pid();
+    let mut stops = 0;
     let keys: Vec<PageKey> = store.kept().pages.keys().copied().collect();
     for key in keys {
         store.kept().places.borrow_mut().clear();
         let page = store.kept().pages.remove(&key).expect("a page");
         let (frame, frames, how) = walk(&store.kept(), pid, &waiting.registers);
-        assert_eq!(how, ended::NOT_LOADED, "{case}: each page was needed");
+        if how == ended::COMPLETE {
+            // one of those that were told together with it
+            assert_eq!(frames, marked(stack), "{case}");
+            store.kept().pages.insert(key, page);
+            continue;
+        }
+        assert_eq!(how, ended::NOT_LOADED, "{case}");
+        stops += 1;
         let registers = Registers { ip: frame.ip, sp: frame.sp, bp: frame.bp, rest: frame.rest };
         let known = frame.bp_known * begins::BP_KNOWN + frame.rest_known * begins::REST_KNOWN;
         let left = &waiting.stack[(frame.sp - waiting.registers.sp) as usize..];
@@ -177,6 +185,7 @@ fn stops_anywhere(waiting: &Waiting, store: &Shared, unwinder: &mut Unwinder, st
         assert_eq!(&resumed, stack, "{case}");
         store.kept().pages.insert(key, page);
     }
+    assert!(stops > 1, "{case}: {stops}");
 }
 
 #[test]
@@ -249,13 +258,16 @@ fn what_was_not_used_makes_room() {
         }
     };
     let (first, second) = (numbers[0], *numbers.iter().find(|number| **number != numbers[0]).expect("a library"));
-    load(first, 30, 1);
-    load(first, 30, 1);
-    assert_eq!(pages_of(first), 30, "each is told once");
-    load(second, 30, 2);
-    assert_eq!([first, second].map(pages_of), [30, 10], "both are in use");
-    load(second, 30, 1_000_000);
-    assert_eq!([first, second].map(pages_of), [0, 30]);
+    load(first, 28, 1);
+    load(first, 28, 1);
+    let told = pages_of(first);
+    assert!((28..=32).contains(&told), "{told}: each is told once");
+    load(second, 28, 2);
+    assert_eq!(pages_of(first), told, "both are in use");
+    assert!((4..=PAGES - told).contains(&pages_of(second)));
+    load(second, 28, 1_000_000);
+    assert_eq!(pages_of(first), 0);
+    assert!((28..=32).contains(&pages_of(second)));
 }
 
 #[test]
