@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use collector::connect::Context;
 use collector::kernel::Clock;
 use collector::replay::{ReplayError, rows};
+use protocol_parsers::Settings;
 use query_engine::api::{Server, ServerConfig};
 use query_engine::format;
 use query_engine::sql::{Limits, Query, SqlEngine};
@@ -33,7 +34,7 @@ pub fn replay(args: ReplayArgs) -> Done {
     let context = Context {
         host: Arc::from(&b""[..]),
         clock: Clock::UNIX,
-        settings: protocol_parsers::Settings::default(),
+        settings: Settings { bodies: asked.bodies(), ..Settings::default() },
         redact: args.redact_statements,
         sink: Arc::new(AskedRows { store, asked }),
         processes: None,

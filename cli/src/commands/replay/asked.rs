@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 use collector::batch::Sink;
+use protocol_parsers::http1::{HttpEvent, body_columns};
 use query_engine::sql::{Reads, SqlEngine};
 use query_engine::store::Store;
 use schema::{Column, Table};
@@ -29,6 +30,26 @@ impl Asked {
             None => Ok(Asked::Counts),
         }
     }
+
+    /// Whether a body is among what is asked for.
+    pub fn bodies(&self) -> bool {
+        body_columns().any(|column| self.column(HttpEvent::TABLE, column))
+    }
+
+    fn table(&self, table: &Table) -> bool {
+        match self {
+            Asked::All | Asked::Counts => true,
+            Asked::Query(reads) => reads.table(table),
+        }
+    }
+
+    fn column(&self, table: &Table, column: &Column) -> bool {
+        match self {
+            Asked::All => true,
+            Asked::Counts => false,
+            Asked::Query(reads) => reads.column(table, column),
+        }
+    }
 }
 
 /// Keeps of the rows what is asked for.
@@ -43,17 +64,10 @@ impl Sink for AskedRows {
     }
 
     fn wants(&self, table: &Table) -> bool {
-        match &self.asked {
-            Asked::All | Asked::Counts => true,
-            Asked::Query(reads) => reads.table(table),
-        }
+        self.asked.table(table)
     }
 
     fn wants_column(&self, table: &Table, column: &Column) -> bool {
-        match &self.asked {
-            Asked::All => true,
-            Asked::Counts => false,
-            Asked::Query(reads) => reads.column(table, column),
-        }
+        self.asked.column(table, column)
     }
 }

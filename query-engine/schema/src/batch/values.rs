@@ -217,7 +217,8 @@ impl Names {
     #[inline]
     pub fn push(&mut self, row: usize, value: &[u8]) {
         // rows of one connection follow each other, so the last text is the likeliest
-        if !self.present.any() || self.texts.bytes.get(self.last_bytes.clone()) != Some(value) {
+        let last = self.texts.bytes.get(self.last_bytes.clone()).filter(|_| self.present.any());
+        if !last.is_some_and(|last| same(last, value)) {
             self.find(row, value);
         }
         if !self.keys.is_empty() {
@@ -273,6 +274,21 @@ impl Names {
         empty(&mut self.keys);
         self.known.clear();
         Arc::new(DictionaryArray::<Int32Type>::new(keys, self.texts.array(bytes)))
+    }
+}
+
+/// Whether two texts are the same. Names are short: a call for each would take longer than to compare them.
+#[inline]
+fn same(a: &[u8], b: &[u8]) -> bool {
+    const WORD: usize = size_of::<u64>();
+    match (a.first_chunk::<WORD>(), a.last_chunk::<WORD>(), b.first_chunk::<WORD>(), b.last_chunk::<WORD>()) {
+        _ if a.len() != b.len() => false,
+        // the two words overlap, or meet
+        (Some(a_first), Some(a_last), Some(b_first), Some(b_last)) if a.len() <= 2 * WORD => {
+            a_first == b_first && a_last == b_last
+        }
+        (Some(_), ..) => a == b,
+        _ => a.iter().zip(b).all(|(a, b)| a == b),
     }
 }
 
