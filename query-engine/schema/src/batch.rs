@@ -165,23 +165,34 @@ impl BatchBuilder {
 
     /// The rows so far as a batch; the builder starts anew.
     pub fn finish(&mut self) -> RecordBatch {
-        for column in &mut self.columns {
-            column.values.end(self.rows);
-        }
-        let columns = self.columns.iter().map(|column| &column.values);
-        let bytes = columns.clone().map(Values::room).sum();
-        // whatever has no value, or one value only, shares them: at most a number a row, or an offset a row and one more
-        let places = columns.map(Values::items).fold(self.rows, usize::max) + 1;
-        let mut block = Block::new(bytes, room(places * size_of::<i64>()));
-        for column in &mut self.columns {
-            column.values.store(&mut block);
-        }
-        let bytes = block.finish();
-        let arrays = self.columns.iter_mut().map(|column| column.values.array(&bytes)).collect();
+        let arrays = arrays(&mut self.columns, self.rows);
         self.rows = 0;
         self.text_bytes = 0;
         RecordBatch::try_new(self.schema.clone(), arrays).expect("columns of the declared types and one length")
     }
+}
+
+/// The columns as arrays in one allocation; they have no values any more.
+fn arrays(columns: &mut [BatchColumn], rows: usize) -> Vec<ArrayRef> {
+    for column in &mut *columns {
+        column.values.end(rows);
+    }
+    let values = columns.iter().map(|column| &column.values);
+    let bytes = values.clone().map(Values::room).sum();
+    // whatever has no value, or one value only, shares them: at most a number a row, or an offset a row and one more
+    let places = values.map(Values::items).fold(rows, usize::max) + 1;
+    let mut block = Block::new(bytes, room(places * size_of::<i64>()));
+    for column in &mut *columns {
+        column.values.store(&mut block);
+    }
+    let bytes = block.finish();
+    columns.iter_mut().map(|column| column.values.array(&bytes)).collect()
+}
+
+/// A column of each type in which no row has a value.
+pub fn nulls(types: impl Iterator<Item = Type>, rows: usize) -> Vec<ArrayRef> {
+    let mut columns: Vec<_> = types.map(|ty| BatchColumn { values: Values::new(ty), wanted: false }).collect();
+    arrays(&mut columns, rows)
 }
 
 impl ColumnWriter for BatchBuilder {
