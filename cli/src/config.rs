@@ -140,7 +140,11 @@ impl Config {
     }
 
     pub fn parsing(&self) -> protocol_parsers::Settings {
-        protocol_parsers::Settings { body_bytes_max: self.body_bytes_max, argument_bytes_max: self.argument_bytes_max }
+        protocol_parsers::Settings {
+            body_bytes_max: self.body_bytes_max,
+            argument_bytes_max: self.argument_bytes_max,
+            ..protocol_parsers::Settings::default()
+        }
     }
 }
 

@@ -195,11 +195,13 @@ pub struct Settings {
     pub body_bytes_max: usize,
     /// How much of one argument or parameter is kept in a row.
     pub argument_bytes_max: usize,
+    /// Whether anybody looks at bodies of HTTP. If not, a parser may leave out what [`crate::http1::body_columns`] tell.
+    pub bodies: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { body_bytes_max: 64 << 10, argument_bytes_max: 4 << 10 }
+        Self { body_bytes_max: 64 << 10, argument_bytes_max: 4 << 10, bodies: true }
     }
 }
 

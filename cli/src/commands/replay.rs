@@ -1,5 +1,7 @@
 //! `earshot replay`: capture files through the same reassembly and parsers as live traffic.
 
+mod asked;
+
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -7,29 +9,34 @@ use anyhow::Context as _;
 use collector::connect::Context;
 use collector::kernel::Clock;
 use collector::replay::{ReplayError, rows};
+use protocol_parsers::Settings;
 use query_engine::api::{Server, ServerConfig};
 use query_engine::format;
 use query_engine::sql::{Limits, Query, SqlEngine};
 use query_engine::store::{Store, StoreConfig};
 use tokio::sync::watch;
 
-use super::run::{StoreSink, bind_failure};
+use super::run::bind_failure;
 use crate::args::ReplayArgs;
 use crate::exit::{Done, Failure};
 use crate::output::{print, text_rows};
 use crate::{signals, telemetry};
+use asked::{Asked, AskedRows};
 
 /// Memory for the rows of a replay, in bytes: a capture is asked about as a whole.
 const MEMORY_BYTES_MAX: usize = 8 << 30;
 
 pub fn replay(args: ReplayArgs) -> Done {
     let store = Store::new(super::all_tables(), StoreConfig { memory_bytes_max: MEMORY_BYTES_MAX, ..StoreConfig::default() });
+    let engine = SqlEngine::new(store.clone(), Limits::default()).map_err(anyhow::Error::from)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().context("cannot start")?;
+    let asked = runtime.block_on(Asked::by(&args, &engine))?;
     let context = Context {
         host: Arc::from(&b""[..]),
         clock: Clock::UNIX,
-        settings: protocol_parsers::Settings::default(),
+        settings: Settings { bodies: asked.bodies(), ..Settings::default() },
         redact: args.redact_statements,
-        sink: Arc::new(StoreSink(store.clone())),
+        sink: Arc::new(AskedRows { store, asked }),
         processes: None,
         names: Arc::default(),
         unbound: Default::default(),
@@ -44,13 +51,11 @@ pub fn replay(args: ReplayArgs) -> Done {
             Err(error) => return Err(Failure::Failed(error.into())),
         }
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().context("cannot start")?;
-    runtime.block_on(answer(&args, store))?;
+    runtime.block_on(answer(&args, engine))?;
     damaged.map_or(Ok(()), |error| Err(Failure::Damaged(error.into())))
 }
 
-async fn answer(args: &ReplayArgs, store: Arc<Store>) -> Done {
-    let engine = SqlEngine::new(store.clone(), Limits::default()).map_err(anyhow::Error::from)?;
+async fn answer(args: &ReplayArgs, engine: SqlEngine) -> Done {
     match &args.sql {
         Some(query) => {
             let stream = engine.query(Query::new(query)).await.map_err(|e| Failure::Failed(super::sql::explained(&e)))?;
@@ -60,7 +65,11 @@ async fn answer(args: &ReplayArgs, store: Arc<Store>) -> Done {
         None if !args.serve => {
             let (names, counts) = super::all_tables()
                 .filter_map(|t| {
-                    store.stats(t.name).filter(|s| s.rows > 0).map(|s| (Some(t.name.to_owned()), Some(s.rows.to_string())))
+                    engine
+                        .store()
+                        .stats(t.name)
+                        .filter(|s| s.rows > 0)
+                        .map(|s| (Some(t.name.to_owned()), Some(s.rows.to_string())))
                 })
                 .unzip();
             print(args.format.chosen(), &text_rows(&[("table", names), ("rows", counts)])?)?;

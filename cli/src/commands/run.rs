@@ -42,7 +42,7 @@ fn not_permitted(missing: &str) -> Failure {
 }
 
 /// Batches from the capture threads go straight into the store.
-pub struct StoreSink(pub Arc<Store>);
+struct StoreSink(Arc<Store>);
 
 impl collector::batch::Sink for StoreSink {
     fn rows(&self, table: &'static schema::Table, batch: RecordBatch) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use schema::batch::BatchBuilder;
 use schema::tables::LostEvent;
-use schema::{Columns, HostPrefix, Table};
+use schema::{Column, Columns, HostPrefix, Table};
 
 use super::{Losses, Sink};
 
@@ -14,10 +14,16 @@ const BATCH_ROWS_MAX: usize = 8192;
 const BATCH_TEXT_BYTES_MAX: usize = 4 << 20;
 
 pub struct Writer {
-    builders: Vec<BatchBuilder>,
+    builders: Vec<Builder>,
     sink: Arc<dyn Sink>,
     host: Arc<[u8]>,
     pub losses: Losses,
+}
+
+struct Builder {
+    table: &'static Table,
+    /// `None` when nobody wants the rows.
+    batch: Option<BatchBuilder>,
 }
 
 impl Writer {
@@ -28,16 +34,20 @@ impl Writer {
     pub fn row(&mut self, table: &'static Table, parts: &[&dyn Columns]) {
         let at = match self.builders.iter().position(|b| std::ptr::eq(b.table, table)) {
             Some(at) => at,
-            None => {
-                self.builders.push(BatchBuilder::new(table));
-                self.builders.len() - 1
-            }
+            None => self.begin(table),
         };
-        let builder = &mut self.builders[at];
-        builder.row(parts);
-        if builder.rows() >= BATCH_ROWS_MAX || builder.text_bytes() >= BATCH_TEXT_BYTES_MAX {
-            self.sink.rows(table, builder.finish());
+        let Some(batch) = &mut self.builders[at].batch else { return };
+        batch.row(parts);
+        if batch.rows() >= BATCH_ROWS_MAX || batch.text_bytes() >= BATCH_TEXT_BYTES_MAX {
+            self.sink.rows(table, batch.finish());
         }
+    }
+
+    fn begin(&mut self, table: &'static Table) -> usize {
+        let wanted = |column: &Column| self.sink.wants_column(table, column);
+        let batch = self.sink.wants(table).then(|| BatchBuilder::of_columns(table, wanted));
+        self.builders.push(Builder { table, batch });
+        self.builders.len() - 1
     }
 
     /// Hands over everything; `unix_ns` is the time of the losses since the last call.
@@ -48,10 +58,11 @@ impl Writer {
             let prefix = HostPrefix { time: Some(unix_ns), host: Some(&host), ..Default::default() };
             self.row(LostEvent::TABLE, &[&prefix, loss]);
         }
-        for builder in &mut self.builders {
-            if builder.rows() > 0 {
-                let batch = builder.finish();
-                self.sink.rows(builder.table, batch);
+        for Builder { table, batch } in &mut self.builders {
+            if let Some(batch) = batch
+                && batch.rows() > 0
+            {
+                self.sink.rows(table, batch.finish());
             }
         }
     }

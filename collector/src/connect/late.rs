@@ -75,7 +75,7 @@ impl Tracker {
 
     /// Plaintext begins: whether some came before it that nobody saw.
     pub(super) fn tell_missed_before(&mut self, base: u64, plain: &Plain<'_>) -> bool {
-        let Some(connection) = self.connections.get(&base) else { return false };
+        let Some(connection) = self.connections.get(base) else { return false };
         let Some((since_ns, handshake_bytes)) = connection.encrypted_since.filter(|_| connection.opened_ns.is_some()) else {
             return false;
         };

@@ -4,6 +4,7 @@
 
 mod classify;
 mod connection;
+mod connections;
 mod context;
 pub mod event;
 #[cfg(test)]

@@ -56,7 +56,7 @@ impl Tracker {
     /// Whether something that was said before may still be read by another worker.
     fn is_early(&self, plain: &Plain<'_>) -> bool {
         let Data { key, at, .. } = plain.data;
-        let began = || self.connections.get(&key_of(key)).is_some_and(|c| c.session == plain.session);
+        let began = || self.connections.get(key_of(key)).is_some_and(|c| c.session == plain.session);
         self.early.knows(plain.session) || (!self.context.unbound.is_read_until(at.mono_ns) && !began())
     }
 
@@ -91,7 +91,7 @@ impl Tracker {
 
     /// `offset` is the session's.
     fn plain_data(&mut self, data: &Data<'_>) {
-        let Some(connection) = self.connections.get(&data.key) else { return };
+        let Some(connection) = self.connections.get(data.key) else { return };
         let offset = connection.place_of(data.direction, data.offset);
         self.data(&Data { offset, ..*data });
     }
@@ -99,7 +99,7 @@ impl Tracker {
     /// The socket's direction has ended. What a TLS call said that is still under way, in another thread or goroutine than the one
     /// that closes, is told only when it returns.
     pub(super) fn ends_inside(&mut self, end: &End) {
-        if let Some(inside) = self.connections.get_mut(&key_of(end.key)) {
+        if let Some(inside) = self.connections.get_mut(key_of(end.key)) {
             inside.ended[usize::from(end.direction == Direction::Received)].get_or_insert(end.at);
         }
     }
@@ -122,10 +122,10 @@ impl Tracker {
     /// Makes sure that the plaintext has its connection. False when there is no connection that it can belong to.
     fn plain_connection(&mut self, plain: &Plain<'_>) -> bool {
         let key = key_of(plain.data.key);
-        let Some(base) = self.connections.get_mut(&plain.data.key) else { return false };
+        let Some(base) = self.connections.get_mut(plain.data.key) else { return false };
         base.last_ns = base.last_ns.max(plain.data.at.mono_ns);
         let peer = base.identity.peer.clone();
-        if let Some(known) = self.connections.get_mut(&key) {
+        if let Some(known) = self.connections.get_mut(key) {
             if known.session != plain.session {
                 known.goes_on_as(plain.session);
             }
@@ -137,7 +137,7 @@ impl Tracker {
         }
         let missed = self.tell_missed_before(plain.data.key, plain);
         self.inside_seen(plain.data.key);
-        let Some(base) = self.connections.get(&plain.data.key) else { return false };
+        let Some(base) = self.connections.get(plain.data.key) else { return false };
         let mut connection = Box::new(Connection::plain_of(base, key, plain.session));
         connection.identity.confidence = confidence(plain.evidence);
         let passed = base.sent.total() + base.received.total();
@@ -151,14 +151,14 @@ impl Tracker {
             connection.begin_at(plain.data.direction, plain.data.offset);
         }
         self.choose_end(&mut connection);
-        self.connections.insert(key, connection);
+        self.connections.put(connection);
         true
     }
 
     fn inside_seen(&mut self, key: u64) {
-        let Some(base) = self.connections.get_mut(&key) else { return };
+        let Some(base) = self.connections.get_mut(key) else { return };
         base.inside_seen = true;
-        if let Some(partner) = base.partner.and_then(|p| self.connections.get_mut(&p)) {
+        if let Some(partner) = base.partner.and_then(|p| self.connections.get_mut(p)) {
             partner.inside_seen = true;
         }
     }
@@ -166,7 +166,7 @@ impl Tracker {
     /// Of two ends with plaintext one is told: the server's, unless the client's already is.
     pub(super) fn choose_end(&mut self, connection: &mut Connection) {
         let Some(other_key) = connection.partner.map(key_of).filter(|_| is_plain(connection.key)) else { return };
-        let Some(mut other) = self.connections.remove(&other_key) else { return };
+        let Some(mut other) = self.connections.take(other_key) else { return };
         if !other.is_silent() && !connection.is_silent() {
             let told = matches!(other.phase, Phase::Parsing(_));
             let quiet = match connection.identity.role {
@@ -181,7 +181,7 @@ impl Tracker {
                 Self::want(&mut self.policies, quiet, Wanted::Counters);
             }
         }
-        self.connections.insert(other_key, other);
+        self.connections.put(other);
     }
 
     /// Plaintext that found no connection in time is lost, and told so.

@@ -4,7 +4,7 @@
 //! are, and how, the table's declaration says. Knows no protocol. Where it cannot tell values from the rest, it shows less.
 
 use protocol_parsers::json;
-use schema::{Column, ColumnWriter, Columns, Redaction, Row};
+use schema::{Column, ColumnWriter, Columns, Redaction, Row, Value};
 use statements::Dialect;
 
 const HIDDEN: &[u8] = b"?";
@@ -27,66 +27,44 @@ struct Redactor<'a> {
 }
 
 impl Redactor<'_> {
-    fn next(&mut self) -> Option<Redaction> {
-        self.columns.next().and_then(|column| column.redaction)
-    }
-
     /// What is shown of a value; `None` when that is all of it.
-    fn shown(&mut self, value: &[u8]) -> Option<Vec<u8>> {
-        Some(match self.next()? {
-            Redaction::PostgresSql => statement(value, Dialect::PostgreSql),
-            Redaction::MysqlSql => statement(value, Dialect::MySql),
-            Redaction::Values => values(value, &self.key),
+    fn shown(&mut self, value: &Value<'_>) -> Option<Shown> {
+        let redaction = self.columns.next()?.redaction?;
+        let text = match value {
+            Value::Text(text) => text,
+            // a list with values has one `?`
+            Value::List(_) => return Some(Shown::List),
+            _ => return None,
+        };
+        Some(Shown::Text(match redaction {
+            Redaction::PostgresSql => statement(text, Dialect::PostgreSql),
+            Redaction::MysqlSql => statement(text, Dialect::MySql),
+            Redaction::Values => values(text, &self.key),
             Redaction::Key => {
-                json::value(&mut self.key, value);
+                json::value(&mut self.key, text);
                 return None;
             }
-            Redaction::Code => code(value),
+            Redaction::Code => code(text),
             Redaction::Whole => HIDDEN.to_vec(),
-        })
+        }))
     }
 }
 
+enum Shown {
+    Text(Vec<u8>),
+    List,
+}
+
 impl ColumnWriter for Redactor<'_> {
-    fn bool(&mut self, value: Option<bool>) {
-        self.next();
-        self.to.bool(value);
-    }
-
-    fn int32(&mut self, value: Option<i32>) {
-        self.next();
-        self.to.int32(value);
-    }
-
-    fn int64(&mut self, value: Option<i64>) {
-        self.next();
-        self.to.int64(value);
-    }
-
-    fn list(&mut self, value: Option<&[&[u8]]>) {
-        // a list with values has one `?`
-        match self.next() {
-            Some(_) => self.to.list(value.map(|_| [HIDDEN].as_slice())),
-            None => self.to.list(value),
-        }
-    }
-
-    fn text(&mut self, value: Option<&[u8]>) {
-        let Some(value) = value else {
-            self.next();
-            return self.to.text(None);
-        };
-        let shown = self.shown(value);
-        self.to.text(Some(shown.as_deref().unwrap_or(value)));
-    }
-
-    fn name(&mut self, value: Option<&[u8]>) {
-        let Some(value) = value else {
-            self.next();
-            return self.to.name(None);
-        };
-        let shown = self.shown(value);
-        self.to.name(Some(shown.as_deref().unwrap_or(value)));
+    fn values(&mut self, values: &[Value<'_>]) {
+        let shown: Vec<Option<Shown>> = values.iter().map(|value| self.shown(value)).collect();
+        let written = values.iter().zip(&shown).map(|(value, shown)| match shown {
+            Some(Shown::Text(text)) => Value::Text(text),
+            Some(Shown::List) => Value::List(&[HIDDEN]),
+            None => *value,
+        });
+        let written: Vec<Value<'_>> = written.collect();
+        self.to.values(&written);
     }
 }
 
@@ -184,27 +162,16 @@ mod tests {
     #[derive(Default)]
     struct Arrived(Vec<String>);
 
-    impl Arrived {
-        fn add(&mut self, value: Option<impl ToString>) {
-            self.0.push(value.map_or("null".to_owned(), |v| v.to_string()));
-        }
-    }
-
     impl ColumnWriter for Arrived {
-        fn bool(&mut self, value: Option<bool>) {
-            self.add(value);
-        }
-        fn int32(&mut self, value: Option<i32>) {
-            self.add(value);
-        }
-        fn int64(&mut self, value: Option<i64>) {
-            self.add(value);
-        }
-        fn text(&mut self, value: Option<&[u8]>) {
-            self.add(value.map(|v| String::from_utf8_lossy(v).into_owned()));
-        }
-        fn name(&mut self, value: Option<&[u8]>) {
-            self.text(value);
+        fn values(&mut self, values: &[Value<'_>]) {
+            self.0.extend(values.iter().map(|value| match value {
+                Value::Null => "null".to_owned(),
+                Value::Bool(v) => v.to_string(),
+                Value::Int32(v) => v.to_string(),
+                Value::Int64(v) => v.to_string(),
+                Value::Text(v) => String::from_utf8_lossy(v).into_owned(),
+                Value::List(v) => String::from_utf8_lossy(&v.join(&b';')).into_owned(),
+            }));
         }
     }
 

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::connection::{Connection, Identity};
+use super::connections::Connections;
 use super::context::{Context, Decision, PolicyControl};
 use super::event::{Closed, Consumer, Data, Direction, End, Endpoint, Event, Opened, Owner, Role, Totals};
 use super::late::Late;
@@ -15,7 +16,6 @@ use super::rows::{DatagramPeer, RowOutput};
 use super::unbound::Early;
 use crate::batch::Writer;
 use crate::discover::Processes;
-use hashbrown::HashMap;
 use protocol_parsers::{Flow, Moment, Parser, Segment, Transport, Wanted};
 
 /// A request without a response becomes a row after this long.
@@ -38,7 +38,7 @@ const PASSED_OVER_BYTES_MIN: u64 = 256 << 10;
 pub struct Tracker {
     pub(super) context: Context,
     /// By key; the plaintext of an encrypted connection is one more, by [`plaintext::key_of`].
-    pub(super) connections: HashMap<u64, Box<Connection>>,
+    pub(super) connections: Connections,
     pairs: Pairs,
     pub(super) writer: Writer,
     pub(super) policies: Option<Box<dyn PolicyControl>>,
@@ -55,7 +55,7 @@ impl Tracker {
         let writer = Writer::new(context.sink.clone(), context.host.clone());
         Self {
             context,
-            connections: HashMap::new(),
+            connections: Connections::default(),
             pairs: Pairs::default(),
             early: Early::default(),
             late: Late::default(),
@@ -67,7 +67,7 @@ impl Tracker {
     }
 
     pub fn connections(&self) -> usize {
-        self.connections.keys().filter(|key| !plaintext::is_plain(**key)).count()
+        self.connections.iter().filter(|c| !plaintext::is_plain(c.key)).count()
     }
 
     pub(super) fn processes(&self) -> Option<&Processes> {
@@ -77,7 +77,7 @@ impl Tracker {
     /// Bytes held by connections that wait for more.
     pub fn heap_bytes(&self) -> usize {
         self.connections
-            .values()
+            .iter()
             .map(|c| {
                 let phase = match &c.phase {
                     Phase::Detecting(kept) => kept.bytes(),
@@ -96,7 +96,7 @@ impl Tracker {
         self.now_ns = self.now_ns.max(now_ns);
         let keys: Vec<u64> = self
             .connections
-            .values()
+            .iter()
             .filter(|c| {
                 let late = now_ns.saturating_sub(PARKED_NS_MAX);
                 let waiting = match &c.phase {
@@ -115,7 +115,7 @@ impl Tracker {
             .map(|c| c.key)
             .collect();
         for key in keys {
-            let Some(mut connection) = self.connections.remove(&key) else { continue };
+            let Some(mut connection) = self.connections.take(key) else { continue };
             if let Some(closed) = connection.closing.take_if(|closed| closed.at_ns + CLOSING_NS_MAX < now_ns) {
                 self.finish(connection, closed.at_ns, closed.totals);
                 continue;
@@ -134,7 +134,7 @@ impl Tracker {
                 connection.reported_ns = now_ns;
                 self.report(&connection, now_ns, false, None);
             }
-            self.connections.insert(key, connection);
+            self.connections.put(connection);
         }
         self.release(self.context.unbound.read_until_ns());
         self.give_up_unbound(Some(now_ns));
@@ -163,10 +163,10 @@ impl Tracker {
     pub fn finish_all(&mut self) {
         self.release(u64::MAX);
         let now_ns = self.now_ns;
-        let mut left: Vec<u64> = self.connections.keys().copied().collect();
+        let mut left: Vec<u64> = self.connections.iter().map(|c| c.key).collect();
         left.sort_unstable();
         for key in left {
-            if let Some(connection) = self.connections.remove(&key) {
+            if let Some(connection) = self.connections.take(key) {
                 self.finish(connection, now_ns, None);
             }
         }
@@ -187,14 +187,14 @@ impl Tracker {
         if self.connections.len() >= CONNECTIONS_MAX {
             self.evict();
         }
-        if let Some(old) = self.connections.insert(opened.key, connection) {
+        if let Some(old) = self.connections.put(connection) {
             self.finish(old, opened.at_ns, None);
         }
     }
 
     /// Both ends of a connection are on this host: one of them is parsed.
     fn pair(&mut self, connection: &mut Connection, partner_key: u64) {
-        let Some(partner) = self.connections.get_mut(&partner_key) else { return };
+        let Some(partner) = self.connections.get_mut(partner_key) else { return };
         connection.partner = Some(partner_key);
         partner.partner = Some(connection.key);
         connection.identity.peer = partner.identity.process.clone();
@@ -210,16 +210,16 @@ impl Tracker {
 
     fn owner(&mut self, owner: Owner) {
         let processes = self.context.processes.clone();
-        let Some(connection) = self.connections.get_mut(&owner.key) else { return };
+        let Some(connection) = self.connections.get_mut(owner.key) else { return };
         connection.identity.process.set(owner.pid, processes.as_deref());
         let known = connection.identity.process.clone();
-        if let Some(partner) = connection.partner.and_then(|p| self.connections.get_mut(&p)) {
+        if let Some(partner) = connection.partner.and_then(|p| self.connections.get_mut(p)) {
             partner.identity.peer = known;
         }
     }
 
     pub(super) fn data(&mut self, data: &Data<'_>) {
-        let mut connection = match self.connections.remove(&data.key) {
+        let mut connection = match self.connections.take(data.key) {
             Some(connection) => connection,
             None => self.unannounced(data),
         };
@@ -227,7 +227,7 @@ impl Tracker {
         let processes = self.context.processes.as_deref();
         if data.pid != 0 && data.pid != connection.identity.process.pid() {
             connection.identity.process.set(data.pid, processes);
-            if let Some(partner) = connection.partner.and_then(|p| self.connections.get_mut(&p)) {
+            if let Some(partner) = connection.partner.and_then(|p| self.connections.get_mut(p)) {
                 partner.identity.peer = connection.identity.process.clone();
             }
         }
@@ -238,7 +238,7 @@ impl Tracker {
         } else {
             self.stream(&mut connection, data);
         }
-        self.connections.insert(data.key, connection);
+        self.connections.put(connection);
     }
 
     /// The announcement was lost: what it would have told is unknown.
@@ -272,7 +272,12 @@ impl Tracker {
         }
         self.writer.losses.add("reassembly", "overlap", "message", 0, again);
         let Phase::Parsing(parser) = &connection.phase else { return };
-        let (wanted, passed_over) = (parser.wanted(), parser.passes_over(Self::flow(connection, data.direction)));
+        let wanted = parser.wanted();
+        // a source without policies has no use for what may be passed over
+        let passed_over = match &self.policies {
+            Some(_) => parser.passes_over(Self::flow(connection, data.direction)),
+            None => 0,
+        };
         if wanted == Wanted::Counters && connection.encrypted_since.is_none() {
             let passed = connection.totals();
             connection.encrypted_since = Some((data.at.mono_ns, passed.sent_bytes + passed.received_bytes));
@@ -381,7 +386,7 @@ impl Tracker {
         let own = connection.key;
         let datagram_peer = |port: u16| {
             let key = pairs.datagram(port).filter(|key| *key != own)?;
-            let other = connections.get(&key)?;
+            let other = connections.get(key)?;
             Some(DatagramPeer { process: other.identity.process.clone(), told_there: other.received.total() > 0 })
         };
         let identity: &Identity = &connection.identity;
@@ -409,7 +414,7 @@ impl Tracker {
 
     fn end(&mut self, end: &End) {
         self.ends_inside(end);
-        let Some(mut connection) = self.connections.remove(&end.key) else { return };
+        let Some(mut connection) = self.connections.take(end.key) else { return };
         self.give_up_missing(&mut connection, None);
         let flow = Self::flow(&connection, end.direction);
         self.with_parser(&mut connection, |parser, out| parser.end(flow, end.at, out));
@@ -418,19 +423,18 @@ impl Tracker {
         if over && connection.identity.role == Some(Role::Server) {
             self.finish(connection, end.at.mono_ns, None);
         } else {
-            self.connections.insert(end.key, connection);
+            self.connections.put(connection);
         }
     }
 
     fn closed(&mut self, closed: &Closed) {
-        let Some(mut connection) = self.connections.remove(&closed.key) else { return };
+        let Some(mut connection) = self.connections.take(closed.key) else { return };
         let unread = closed.unread > 0 && !connection.is_silent();
         let key = plaintext::key_of(closed.key);
-        let inside =
-            connection.encrypted_since.is_some() || self.connections.contains_key(&key) || self.early.is_of(closed.key);
+        let inside = connection.encrypted_since.is_some() || self.connections.contains(key) || self.early.is_of(closed.key);
         if (unread || inside) && connection.closing.is_none() {
             connection.closing = Some(*closed);
-            self.connections.insert(closed.key, connection);
+            self.connections.put(connection);
         } else {
             self.finish(connection, closed.at_ns, closed.totals);
         }
@@ -439,7 +443,7 @@ impl Tracker {
     pub(super) fn finish(&mut self, mut connection: Box<Connection>, at_ns: u64, totals: Option<Totals>) {
         let plain = match plaintext::is_plain(connection.key) {
             true => None,
-            false => self.connections.remove(&plaintext::key_of(connection.key)),
+            false => self.connections.take(plaintext::key_of(connection.key)),
         };
         if let Some(plain) = plain {
             connection.protocol = plain.protocol.or(connection.protocol);
@@ -467,15 +471,15 @@ impl Tracker {
 
     fn report(&mut self, connection: &Connection, at_ns: u64, closed: bool, totals: Option<Totals>) {
         let told = Told { at_ns, closed, totals };
-        let inside = self.connections.get(&plaintext::key_of(connection.key)).and_then(|plain| plain.protocol);
+        let inside = self.connections.get(plaintext::key_of(connection.key)).and_then(|plain| plain.protocol);
         report(connection, inside, &told, self.context.clock, &self.context.host, &mut self.writer);
     }
 
     /// The one that was silent longest makes room.
     fn evict(&mut self) {
-        let bases = self.connections.values().filter(|c| !plaintext::is_plain(c.key));
+        let bases = self.connections.iter().filter(|c| !plaintext::is_plain(c.key));
         let Some(key) = bases.min_by_key(|c| c.last_ns).map(|c| c.key) else { return };
-        if let Some(connection) = self.connections.remove(&key) {
+        if let Some(connection) = self.connections.take(key) {
             // what it says from here on is no longer told
             self.writer.losses.add("connect", "too_many_connections", "message", 1, 0);
             let now_ns = self.now_ns;

@@ -4,6 +4,11 @@
 pub const PACKET_BYTES_MAX: usize = 1 << 20;
 /// Read from the file at once.
 pub const READ_BYTES: usize = 512 << 10;
+/// Bytes of events, and their number, that go from the reading thread to the next at once,
+pub const RELAYED_BYTES: usize = 256 << 10;
+pub const RELAYED_CALLS: usize = 1024;
+/// and how often that may be before the reading thread waits.
+pub const RELAYED_BATCHES_MAX: usize = 4;
 /// Interfaces that one section of a pcapng file may describe.
 pub const INTERFACES_MAX: usize = 65_536;
 

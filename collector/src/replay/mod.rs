@@ -5,7 +5,7 @@
 //! knows no protocol above TCP and UDP. A damaged file gives all that stands before the damage.
 //!
 //! The way of a packet: `window` (bytes of the file) → `pcap`, `pcapng` (frames) → `link` → `ip` → `fragments` → `packet`
-//! (headers of TCP and UDP) → `tcp` and `half`, or `udp` → `sink` (events).
+//! (headers of TCP and UDP) → `tcp` and `half`, or `udp` → `sink` (events) → `relay` (another thread) → `rows`.
 
 mod capture;
 mod cut;
@@ -21,6 +21,7 @@ mod pcapng;
 mod pieces;
 mod reasons;
 pub mod recording;
+mod relay;
 mod rows;
 mod sink;
 mod table;

@@ -1,7 +1,9 @@
-//! Capture files straight to rows: the same tracker as for live traffic, with the capture's own time.
+//! Capture files straight to rows: the same tracker as for live traffic, with the capture's own time. The file is read in one
+//! thread, and rows are made of it in another.
 
 use std::path::Path;
 
+use super::relay::relay;
 use super::{ReplayError, Summary, replay};
 use crate::connect::{Consumer, Context, Event, Tracker};
 
@@ -38,7 +40,7 @@ impl Consumer for Timed {
 /// Reads one file and closes what is still open at its end. The rows of what stands before a damage are written as well.
 pub fn rows(path: &Path, context: Context) -> Result<Summary, ReplayError> {
     let mut timed = Timed { tracker: Tracker::new(context, None), ticked_ns: 0 };
-    let read = replay(path, &mut timed);
+    let read = relay(&mut timed, |teller| replay(path, teller));
     timed.tracker.finish_all();
     read
 }

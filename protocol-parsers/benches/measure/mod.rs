@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use protocol_parsers::{Exchange, Flow, Moment, Output, Protocol, Segment, Settings, Skipped, Transport};
-use schema::{ColumnWriter, Row};
+use schema::{ColumnWriter, Row, Value};
 
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_millis(600);
@@ -29,20 +29,14 @@ impl Output for Count {
 }
 
 impl ColumnWriter for Count {
-    fn bool(&mut self, value: Option<bool>) {
-        black_box(value);
-    }
-    fn int32(&mut self, value: Option<i32>) {
-        black_box(value);
-    }
-    fn int64(&mut self, value: Option<i64>) {
-        black_box(value);
-    }
-    fn text(&mut self, value: Option<&[u8]>) {
-        self.bytes += value.map_or(0, |v| v.len() as u64);
-    }
-    fn name(&mut self, value: Option<&[u8]>) {
-        self.text(value);
+    fn values(&mut self, values: &[Value<'_>]) {
+        for value in values {
+            match black_box(value) {
+                Value::Text(text) => self.bytes += text.len() as u64,
+                Value::List(texts) => self.bytes += texts.iter().map(|t| t.len() as u64).sum::<u64>(),
+                _ => {}
+            }
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use protocol_parsers::{Evidence, Exchange, Flow, Moment, Output, Parser, Segment, Settings, Skipped, Transport};
-use schema::{ColumnWriter, Row};
+use schema::{ColumnWriter, Row, Value};
 
 use crate::script::{Script, Step};
 use crate::targets::Target;
@@ -34,31 +34,19 @@ impl Output for Seen {
 
 struct Text(String);
 
-impl Text {
-    fn add(&mut self, value: Option<impl std::fmt::Display>) {
-        // writing to a String does not fail
-        let _ = match value {
-            Some(value) => write!(self.0, "{value}|"),
-            None => write!(self.0, "null|"),
-        };
-    }
-}
-
 impl ColumnWriter for Text {
-    fn bool(&mut self, value: Option<bool>) {
-        self.add(value);
-    }
-    fn int32(&mut self, value: Option<i32>) {
-        self.add(value);
-    }
-    fn int64(&mut self, value: Option<i64>) {
-        self.add(value);
-    }
-    fn text(&mut self, value: Option<&[u8]>) {
-        self.add(value.map(<[u8]>::escape_ascii));
-    }
-    fn name(&mut self, value: Option<&[u8]>) {
-        self.text(value);
+    fn values(&mut self, values: &[Value<'_>]) {
+        for value in values {
+            // writing to a String does not fail
+            let _ = match value {
+                Value::Null => write!(self.0, "null|"),
+                Value::Bool(v) => write!(self.0, "{v}|"),
+                Value::Int32(v) => write!(self.0, "{v}|"),
+                Value::Int64(v) => write!(self.0, "{v}|"),
+                Value::Text(v) => write!(self.0, "{}|", v.escape_ascii()),
+                Value::List(v) => write!(self.0, "{}|", v.join(&b';').escape_ascii()),
+            };
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! A row as a line of text, as the tests of a protocol want to read it.
 
-use schema::{ColumnWriter, Row};
+use schema::{ColumnWriter, Row, Value};
 
 use crate::Exchange;
 
@@ -55,19 +55,14 @@ struct Values {
 }
 
 impl ColumnWriter for Values {
-    fn bool(&mut self, value: Option<bool>) {
-        self.columns.push(value.map(|v| v.to_string()));
-    }
-    fn int32(&mut self, value: Option<i32>) {
-        self.columns.push(value.map(|v| v.to_string()));
-    }
-    fn int64(&mut self, value: Option<i64>) {
-        self.columns.push(value.map(|v| v.to_string()));
-    }
-    fn text(&mut self, value: Option<&[u8]>) {
-        self.columns.push(value.map(self.text));
-    }
-    fn name(&mut self, value: Option<&[u8]>) {
-        self.text(value);
+    fn values(&mut self, values: &[Value<'_>]) {
+        self.columns.extend(values.iter().map(|value| match value {
+            Value::Null => None,
+            Value::Bool(v) => Some(v.to_string()),
+            Value::Int32(v) => Some(v.to_string()),
+            Value::Int64(v) => Some(v.to_string()),
+            Value::Text(v) => Some((self.text)(v)),
+            Value::List(v) => Some((self.text)(&v.join(&b';'))),
+        }));
     }
 }

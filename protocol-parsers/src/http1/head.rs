@@ -23,6 +23,8 @@ pub struct Head {
     /// The body is sent only when the other end agrees.
     pub expects_continue: bool,
     headers: Vec<Header>,
+    /// A bit for each header's key, so that what is not there need not be sought.
+    keys: u64,
     /// Length of the start line, which the headers follow.
     line_bytes: usize,
     /// Heads with one number have the same headers; 0 when nothing is known of that.
@@ -39,6 +41,7 @@ pub struct Headers {
     upgrade: bool,
     expects_continue: bool,
     headers: Vec<Header>,
+    keys: u64,
     number: u64,
 }
 
@@ -66,9 +69,13 @@ struct Header {
 
 impl Head {
     pub fn clear(&mut self) {
-        self.bytes.clear();
-        self.headers.clear();
-        *self = Head { bytes: std::mem::take(&mut self.bytes), headers: std::mem::take(&mut self.headers), ..Head::default() };
+        let Self { bytes, line, cut_bytes, length, chunked, upgrade, expects_continue, headers, keys, line_bytes, number } =
+            self;
+        bytes.clear();
+        headers.clear();
+        (*line, *length) = (StartLine::default(), Length::default());
+        (*cut_bytes, *keys, *line_bytes, *number) = (0, 0, 0, 0);
+        (*chunked, *upgrade, *expects_continue) = (false, false, false);
     }
 
     pub fn heap_bytes(&self) -> usize {
@@ -121,6 +128,7 @@ impl Head {
         let value_end = (start + trimmed_end(line)).max(value);
         let header =
             Header { key: key(name), name: offset(start), value: offset(value), value_end: offset(value_end), folded: false };
+        self.keys |= bit(header.key);
         self.headers.push(header);
     }
 
@@ -156,7 +164,8 @@ impl Head {
     /// The values of a header, by its name in lower case; a folded value is as on the wire.
     pub fn values(&self, name: &'static [u8]) -> impl Iterator<Item = &[u8]> {
         let wanted = key(name);
-        let found = self.headers.iter().filter(move |h| h.key == wanted && self.name(h).eq_ignore_ascii_case(name));
+        let headers = if self.keys & bit(wanted) == 0 { &[] } else { self.headers.as_slice() };
+        let found = headers.iter().filter(move |h| h.key == wanted && self.name(h).eq_ignore_ascii_case(name));
         found.map(|h| self.value(h))
     }
 
@@ -252,6 +261,7 @@ impl Headers {
         head.line_bytes = head.bytes.len();
         head.bytes.extend_from_slice(&self.bytes);
         head.headers.extend_from_slice(&self.headers);
+        head.keys = self.keys;
         head.length = self.length;
         head.chunked = self.chunked;
         head.upgrade = self.upgrade;
@@ -270,6 +280,7 @@ impl Headers {
         }
         self.bytes.extend_from_slice(headers);
         self.headers.extend_from_slice(&head.headers);
+        self.keys = head.keys;
         self.length = head.length;
         self.chunked = head.chunked;
         self.upgrade = head.upgrade;
@@ -319,6 +330,12 @@ fn number(digits: &[u8]) -> Option<u64> {
 const fn key(name: &[u8]) -> u32 {
     let len = if name.len() > 0xffff { 0xffff } else { name.len() };
     (len as u32) << 16 | ((name[0] | 0x20) as u32) << 8 | (name[len - 1] | 0x20) as u32
+}
+
+/// One of 64 for each key; several keys may have the same.
+const fn bit(key: u32) -> u64 {
+    // multiplied by the golden ratio, of which the upper bits are the most mixed
+    1 << (key.wrapping_mul(0x9e37_79b1) >> 26)
 }
 
 /// Heads are far shorter than 4 GiB.

@@ -3,7 +3,7 @@
 use super::head::Head;
 use super::limits::SPARE_BYTES_MAX;
 use crate::coding::CODING_SLACK_BYTES;
-use crate::{Confidence, Moment};
+use crate::{Confidence, Moment, Settings};
 
 #[derive(Debug, Default)]
 pub struct Message {
@@ -26,13 +26,13 @@ pub struct Message {
 }
 
 impl Message {
-    /// Takes body bytes, and keeps as much as a row of at most `bytes_max` body bytes may need.
-    pub fn add_body(&mut self, bytes: &[u8], bytes_max: usize) {
+    /// Takes body bytes, and keeps as much as a row may need.
+    pub fn add_body(&mut self, bytes: &[u8], settings: &Settings) {
         self.body_bytes += bytes.len() as u64;
-        if self.body_cut {
+        if self.body_cut || !settings.bodies {
             return;
         }
-        let room = bytes_max.saturating_add(CODING_SLACK_BYTES) - self.body.len();
+        let room = settings.body_bytes_max.saturating_add(CODING_SLACK_BYTES) - self.body.len();
         self.body.extend_from_slice(&bytes[..bytes.len().min(room)]);
         self.body_cut = bytes.len() > room;
     }
@@ -45,13 +45,15 @@ impl Message {
 
     /// Ready for the next message, with the memory of this one unless it is much.
     pub fn clear(&mut self) {
-        let mut head = std::mem::take(&mut self.head);
-        head.clear();
-        head.shrink(SPARE_BYTES_MAX);
-        let mut body = std::mem::take(&mut self.body);
-        body.clear();
-        body.shrink_to(SPARE_BYTES_MAX);
-        *self = Message { head, body, ..Message::default() };
+        self.head.clear();
+        self.head.shrink(SPARE_BYTES_MAX);
+        self.body.clear();
+        self.body.shrink_to(SPARE_BYTES_MAX);
+        // in place: a message is large, and there is one for each request and each response
+        let Self { head: _, started, last_ns, bytes, body: _, body_bytes, body_cut, whole, gap_before, confidence } = self;
+        (*started, *confidence) = (Moment::default(), Confidence::default());
+        (*last_ns, *bytes, *body_bytes) = (0, 0, 0);
+        (*body_cut, *whole, *gap_before) = (false, false, false);
     }
 
     /// Memory of this message, its own size included.

@@ -31,7 +31,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use table::HttpEvent;
+pub use table::{HttpEvent, body_columns};
 
 use crate::{Protocol, Transport};
 

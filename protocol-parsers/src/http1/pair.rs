@@ -16,7 +16,6 @@ use crate::{Confidence, Flow, Moment, Output, Parser, Segment, Settings, State, 
 pub fn parser(settings: &Settings, _: Transport, from_start: bool) -> Box<dyn Parser> {
     Box::new(Connection {
         settings: *settings,
-        body_bytes_max: settings.body_bytes_max,
         confidence: confidence(from_start),
         requests: Reader::new(Flow::ToServer, from_start),
         responses: Reader::new(Flow::ToClient, from_start),
@@ -39,7 +38,6 @@ fn confidence(from_start: bool) -> Confidence {
 
 struct Connection {
     settings: Settings,
-    body_bytes_max: usize,
     /// How sure a pairing is that is made now.
     confidence: Confidence,
     requests: Reader,

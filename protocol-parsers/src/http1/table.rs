@@ -1,6 +1,6 @@
 //! The table that every version of HTTP fills.
 
-use schema::RequestsView;
+use schema::{Column, RequestsView};
 
 schema::table! {
     /// One row an HTTP request or stream, with its final response.
@@ -49,6 +49,11 @@ schema::table! {
         /// Why either end gave the HTTP/2 stream up ('CANCEL', 'REFUSED_STREAM' …); null when neither did.
         stream_error: Name,
     }
+}
+
+/// The columns that depend on what bodies say, and not on their size alone.
+pub fn body_columns() -> impl Iterator<Item = &'static Column> {
+    HttpEvent::TABLE.columns().filter(|column| matches!(column.name, "req_body" | "resp_body" | "truncated"))
 }
 
 const REQUESTS: RequestsView = RequestsView {

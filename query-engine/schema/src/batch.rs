@@ -4,6 +4,7 @@
 //! UTF-8 is escaped here, once for every table.
 
 mod block;
+mod present;
 mod values;
 
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use block::{Block, room};
 use values::{Bools, Lists, Names, Numbers, Texts};
 
-use crate::{ColumnWriter, Columns, Table, Type};
+use crate::{Column, ColumnWriter, Columns, Table, Type, Value};
 
 /// The Arrow type of a column.
 pub fn data_type(ty: Type) -> DataType {
@@ -57,6 +58,18 @@ impl Values {
             Type::Name => Values::Name(Names::default()),
             Type::Time => Values::Time(Numbers::default()),
             Type::List => Values::List(Lists::default()),
+        }
+    }
+
+    /// There are so many rows.
+    fn end(&mut self, rows: usize) {
+        match self {
+            Values::Bool(v) => v.end(rows),
+            Values::Int32(v) => v.end(rows),
+            Values::Int64(v) | Values::Time(v) => v.end(rows),
+            Values::Text(v) => v.end(rows),
+            Values::Name(v) => v.end(rows),
+            Values::List(v) => v.end(rows),
         }
     }
 
@@ -102,12 +115,18 @@ impl Values {
     }
 }
 
+#[derive(Debug)]
+struct BatchColumn {
+    values: Values,
+    wanted: bool,
+}
+
 /// Collects rows of one table.
 #[derive(Debug)]
 pub struct BatchBuilder {
     pub table: &'static Table,
     schema: SchemaRef,
-    columns: Vec<Values>,
+    columns: Vec<BatchColumn>,
     column: usize,
     rows: usize,
     text_bytes: usize,
@@ -115,7 +134,13 @@ pub struct BatchBuilder {
 
 impl BatchBuilder {
     pub fn new(table: &'static Table) -> Self {
-        let columns = table.columns().map(|c| Values::new(c.ty)).collect();
+        Self::of_columns(table, |_| true)
+    }
+
+    /// Collects the values of wanted columns; the others are null, but for `time`, which cannot be.
+    pub fn of_columns(table: &'static Table, wanted: impl Fn(&Column) -> bool) -> Self {
+        let column = |c: &Column| BatchColumn { values: Values::new(c.ty), wanted: c.name == "time" || wanted(c) };
+        let columns = table.columns().map(column).collect();
         Self { table, schema: schema(table), columns, column: 0, rows: 0, text_bytes: 0 }
     }
 
@@ -140,69 +165,61 @@ impl BatchBuilder {
 
     /// The rows so far as a batch; the builder starts anew.
     pub fn finish(&mut self) -> RecordBatch {
-        let bytes = self.columns.iter().map(Values::room).sum();
-        // whatever has no value, or one value only, shares them: at most a number a row, or an offset a row and one more
-        let places = self.columns.iter().map(Values::items).fold(self.rows, usize::max) + 1;
-        let mut block = Block::new(bytes, room(places * size_of::<i64>()));
-        for column in &mut self.columns {
-            column.store(&mut block);
-        }
-        let bytes = block.finish();
-        let arrays = self.columns.iter_mut().map(|column| column.array(&bytes)).collect();
+        let arrays = arrays(&mut self.columns, self.rows);
         self.rows = 0;
         self.text_bytes = 0;
         RecordBatch::try_new(self.schema.clone(), arrays).expect("columns of the declared types and one length")
     }
+}
 
-    fn next(&mut self) -> &mut Values {
-        self.column += 1;
-        &mut self.columns[self.column - 1]
+/// The columns as arrays in one allocation; they have no values any more.
+fn arrays(columns: &mut [BatchColumn], rows: usize) -> Vec<ArrayRef> {
+    for column in &mut *columns {
+        column.values.end(rows);
     }
+    let values = columns.iter().map(|column| &column.values);
+    let bytes = values.clone().map(Values::room).sum();
+    // whatever has no value, or one value only, shares them: at most a number a row, or an offset a row and one more
+    let places = values.map(Values::items).fold(rows, usize::max) + 1;
+    let mut block = Block::new(bytes, room(places * size_of::<i64>()));
+    for column in &mut *columns {
+        column.values.store(&mut block);
+    }
+    let bytes = block.finish();
+    columns.iter_mut().map(|column| column.values.array(&bytes)).collect()
+}
+
+/// A column of each type in which no row has a value.
+pub fn nulls(types: impl Iterator<Item = Type>, rows: usize) -> Vec<ArrayRef> {
+    let mut columns: Vec<_> = types.map(|ty| BatchColumn { values: Values::new(ty), wanted: false }).collect();
+    arrays(&mut columns, rows)
 }
 
 impl ColumnWriter for BatchBuilder {
-    fn bool(&mut self, value: Option<bool>) {
-        match self.next() {
-            Values::Bool(v) => v.push(value),
-            other => unreachable!("bool written to {other:?}"),
+    fn values(&mut self, values: &[Value<'_>]) {
+        let row = self.rows;
+        for (column, value) in self.columns[self.column..].iter_mut().zip(values) {
+            // most columns of most rows have none
+            if matches!(value, Value::Null) || !column.wanted {
+                continue;
+            }
+            match (&mut column.values, *value) {
+                (Values::Bool(column), Value::Bool(value)) => column.push(row, value),
+                (Values::Int32(column), Value::Int32(value)) => column.push(row, value),
+                (Values::Int64(column) | Values::Time(column), Value::Int64(value)) => column.push(row, value),
+                (Values::Name(column), Value::Text(value)) => column.push(row, value),
+                (Values::Text(column), Value::Text(value)) => {
+                    self.text_bytes += value.len();
+                    column.push(row, value);
+                }
+                (Values::List(column), Value::List(value)) => {
+                    self.text_bytes += value.iter().map(|text| text.len()).sum::<usize>();
+                    column.push(row, value);
+                }
+                (column, value) => unreachable!("{value:?} written to {column:?}"),
+            }
         }
-    }
-
-    fn int32(&mut self, value: Option<i32>) {
-        match self.next() {
-            Values::Int32(v) => v.push(value),
-            other => unreachable!("int32 written to {other:?}"),
-        }
-    }
-
-    fn int64(&mut self, value: Option<i64>) {
-        match self.next() {
-            Values::Int64(v) | Values::Time(v) => v.push(value),
-            other => unreachable!("int64 written to {other:?}"),
-        }
-    }
-
-    fn text(&mut self, value: Option<&[u8]>) {
-        self.text_bytes += value.map_or(0, <[u8]>::len);
-        match self.next() {
-            Values::Text(v) => v.push(value),
-            other => unreachable!("text written to {other:?}"),
-        }
-    }
-
-    fn name(&mut self, value: Option<&[u8]>) {
-        match self.next() {
-            Values::Name(v) => v.push(value),
-            other => unreachable!("name written to {other:?}"),
-        }
-    }
-
-    fn list(&mut self, value: Option<&[&[u8]]>) {
-        self.text_bytes += value.map_or(0, |texts| texts.iter().map(|t| t.len()).sum());
-        match self.next() {
-            Values::List(v) => v.push(value),
-            other => unreachable!("list written to {other:?}"),
-        }
+        self.column += values.len();
     }
 }
 
@@ -213,8 +230,8 @@ mod tests {
     use arrow_array::{Array, StringArray};
 
     use super::*;
-    use crate::tables::{LostEvent, Stack};
-    use crate::{HostPrefix, Row};
+    use crate::tables::{Connection, LostEvent, ProbeStatus, Stack};
+    use crate::{HostPrefix, ProcessPrefix, Row};
 
     #[test]
     fn rows_come_back_as_written_and_odd_bytes_are_escaped() {
@@ -270,6 +287,61 @@ mod tests {
             }
             assert!(batch.column_by_name("host").unwrap().logical_nulls().is_some_and(|n| n.null_count() == written.len()));
         }
+    }
+
+    #[test]
+    fn every_pattern_of_rows_without_a_value_comes_back() {
+        let mut builder = BatchBuilder::new(Connection::TABLE);
+        for pattern in 0..1u32 << 10 {
+            let has = |row: usize| pattern >> row & 1 == 1;
+            for row in 0..10 {
+                let text = format!("t{}", row % 3);
+                let prefix = ProcessPrefix {
+                    time: Some(row as i64),
+                    pid: has(row).then_some(row as i32),
+                    process_name: has(row).then_some(text.as_bytes()),
+                    ..Default::default()
+                };
+                builder.row(&[&prefix, &Connection::default()]);
+            }
+            let batch = builder.finish();
+            let pid = batch.column_by_name("pid").unwrap().as_primitive::<Int32Type>();
+            let name = batch.column_by_name("process_name").unwrap().as_dictionary::<Int32Type>();
+            let name = name.downcast_dict::<StringArray>().unwrap();
+            for (row, (pid, name)) in pid.iter().zip(name).enumerate() {
+                assert_eq!(pid, has(row).then_some(row as i32), "{pattern:b}");
+                assert_eq!(name, has(row).then_some(["t0", "t1", "t2"][row % 3]), "{pattern:b}");
+            }
+        }
+    }
+
+    #[test]
+    fn booleans_and_texts_come_back_as_written() {
+        let mut builder = BatchBuilder::new(ProbeStatus::TABLE);
+        let attached = |row: usize| [None, Some(true), Some(false), Some(true), Some(false)][row % 5];
+        let reason = |row: usize| [None, Some("why"), Some(""), None, Some("a reason")][row % 5];
+        for rows in [1, 7, 8, 9, 64, 200] {
+            for row in 0..rows {
+                let probe =
+                    ProbeStatus { attached: attached(row), reason: reason(row).map(str::as_bytes), ..Default::default() };
+                builder.row(&[&HostPrefix { time: Some(1), ..Default::default() }, &probe]);
+            }
+            let batch = builder.finish();
+            let booleans = batch.column_by_name("attached").unwrap().as_boolean();
+            let texts = batch.column_by_name("reason").unwrap().as_string::<i32>();
+            assert_eq!(booleans.iter().collect::<Vec<_>>(), (0..rows).map(attached).collect::<Vec<_>>());
+            assert_eq!(texts.iter().collect::<Vec<_>>(), (0..rows).map(reason).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn columns_that_nobody_wants_are_null() {
+        let mut builder = BatchBuilder::of_columns(LostEvent::TABLE, |column| column.name == "events");
+        let written = batch(&mut builder, &[Some(b"a"), None, Some(b"b")]);
+        assert_eq!(stages(&written), [None, None, None]);
+        let events = written.column_by_name("events").unwrap().as_primitive::<Int64Type>();
+        assert_eq!(events.iter().collect::<Vec<_>>(), [None, Some(1), Some(2)]);
+        assert_eq!(written.column_by_name("time").unwrap().null_count(), 0);
     }
 
     #[test]

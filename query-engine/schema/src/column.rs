@@ -97,27 +97,27 @@ impl Column {
 /// The words that a `table!` declaration uses for types.
 pub mod kinds {
     use super::Type;
-    use crate::row::{ColumnKind, ColumnWriter};
+    use crate::row::{ColumnKind, Value};
 
     macro_rules! kind {
-        ($name:ident, $ty:expr, $value:ty, $method:ident) => {
+        ($name:ident, $ty:expr, $type:ty, $value:ident) => {
             #[derive(Debug)]
             pub enum $name {}
             impl ColumnKind for $name {
-                type Value<'a> = Option<$value>;
+                type Value<'a> = Option<$type>;
                 const TYPE: Type = $ty;
                 #[inline]
-                fn write(value: Self::Value<'_>, to: &mut dyn ColumnWriter) {
-                    to.$method(value)
+                fn value(value: Self::Value<'_>) -> Value<'_> {
+                    value.map_or(Value::Null, Value::$value)
                 }
             }
         };
     }
-    kind!(Bool, Type::Bool, bool, bool);
-    kind!(Int32, Type::Int32, i32, int32);
-    kind!(Int64, Type::Int64, i64, int64);
-    kind!(Time, Type::Time, i64, int64);
-    kind!(Text, Type::Text, &'a [u8], text);
-    kind!(Name, Type::Name, &'a [u8], name);
-    kind!(List, Type::List, &'a [&'a [u8]], list);
+    kind!(Bool, Type::Bool, bool, Bool);
+    kind!(Int32, Type::Int32, i32, Int32);
+    kind!(Int64, Type::Int64, i64, Int64);
+    kind!(Time, Type::Time, i64, Int64);
+    kind!(Text, Type::Text, &'a [u8], Text);
+    kind!(Name, Type::Name, &'a [u8], Text);
+    kind!(List, Type::List, &'a [&'a [u8]], List);
 }

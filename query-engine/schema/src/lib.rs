@@ -17,5 +17,5 @@ pub mod tables;
 
 pub use column::{Column, Redaction, Type, Unit, kinds};
 pub use prefix::{HostPrefix, ProcessPrefix, TrafficPrefix, TrafficSuffix};
-pub use row::{ColumnKind, ColumnWriter, Columns, Row};
+pub use row::{ColumnKind, ColumnWriter, Columns, Row, Value};
 pub use table::{RequestsView, Table};

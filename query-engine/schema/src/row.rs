@@ -2,26 +2,31 @@
 
 use crate::{Table, Type};
 
-/// Takes one value after the other, in the order of the columns.
+/// One value of a row.
 ///
-/// Text is bytes as they were on the wire: the writer escapes what is not UTF-8 as `\xNN`.
-pub trait ColumnWriter {
-    fn bool(&mut self, value: Option<bool>);
-    fn int32(&mut self, value: Option<i32>);
-    fn int64(&mut self, value: Option<i64>);
-    fn text(&mut self, value: Option<&[u8]>);
-    fn name(&mut self, value: Option<&[u8]>);
-    /// A writer that has no lists takes one as text.
-    fn list(&mut self, value: Option<&[&[u8]]>) {
-        self.text(value.map(|texts| texts.join(&b';')).as_deref());
-    }
+/// Text is bytes as they were on the wire: whoever stores or shows it escapes what is not UTF-8 as `\xNN`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Value<'a> {
+    Null,
+    Bool(bool),
+    Int32(i32),
+    /// Also nanoseconds of a time.
+    Int64(i64),
+    /// Of which there may be many or few different ones.
+    Text(&'a [u8]),
+    List(&'a [&'a [u8]]),
 }
 
-/// A column type of the `table!` declaration: which Rust value a row has for it, and how it is written.
+/// Takes a row's values, in the order of the columns: one run of them after the other.
+pub trait ColumnWriter {
+    fn values(&mut self, values: &[Value<'_>]);
+}
+
+/// A column type of the `table!` declaration: which Rust value a row has for it.
 pub trait ColumnKind {
     type Value<'a>: Copy;
     const TYPE: Type;
-    fn write(value: Self::Value<'_>, to: &mut dyn ColumnWriter);
+    fn value(value: Self::Value<'_>) -> Value<'_>;
 }
 
 /// A run of columns that is written together: a prefix, a protocol's own columns, a suffix.
@@ -64,7 +69,7 @@ macro_rules! columns {
         }
         impl $crate::Columns for $row<'_> {
             fn write(&self, to: &mut dyn $crate::ColumnWriter) {
-                $( <$crate::kinds::$kind as $crate::ColumnKind>::write(self.$col, to); )*
+                to.values(&[ $( <$crate::kinds::$kind as $crate::ColumnKind>::value(self.$col) ),* ]);
             }
         }
     };

@@ -109,6 +109,10 @@ impl SqlEngine {
         &self.inner.limits
     }
 
+    pub(super) fn context(&self) -> &SessionContext {
+        &self.inner.context
+    }
+
     pub(super) fn threads(&self) -> Result<&Handle, SqlError> {
         self.inner.threads.0.as_ref().map(Runtime::handle).ok_or_else(SqlError::crashed)
     }

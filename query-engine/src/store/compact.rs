@@ -17,15 +17,27 @@ use schema::Table;
 
 use super::batch::{Sealed, batch_bytes, shrunk};
 
-pub(super) fn join(schema: &SchemaRef, run: &[Arc<Sealed>]) -> Option<Sealed> {
+pub(super) fn join(table: &Table, schema: &SchemaRef, run: &[Arc<Sealed>]) -> Option<Sealed> {
     let batches: Vec<_> = run.iter().map(|s| s.batch.clone()).collect();
-    join_batches(schema, &batches)
+    join_batches(table, schema, &batches)
 }
 
 /// One batch with the rows of all; `None` when they have none, or more text than one Arrow column can hold.
-pub(super) fn join_batches(schema: &SchemaRef, batches: &[RecordBatch]) -> Option<Sealed> {
-    let joined = shrunk(concat_batches(schema, batches).ok()?, schema);
-    Sealed::new(packed(&joined, schema).unwrap_or(joined))
+pub(super) fn join_batches(table: &Table, schema: &SchemaRef, batches: &[RecordBatch]) -> Option<Sealed> {
+    let empty = |place: usize| batches.iter().all(|b| b.column(place).null_count() == b.num_rows());
+    let (empty, known): (Vec<usize>, Vec<usize>) = (0..schema.fields().len()).partition(|place| empty(*place));
+    let known_schema = Arc::new(schema.project(&known).ok()?);
+    let batches: Vec<_> = batches.iter().map(|batch| batch.project(&known)).collect::<Result<_, _>>().ok()?;
+    let joined = shrunk(concat_batches(&known_schema, &batches).ok()?, &known_schema);
+    let joined = packed(&joined, &known_schema).unwrap_or(joined);
+    // columns without a value share zeros, as in the batches: written out, they would take the memory of values
+    let types = table.columns().map(|column| column.ty).enumerate().filter(|(place, _)| empty.contains(place));
+    let nulls = schema::batch::nulls(types.map(|(_, ty)| ty), joined.num_rows());
+    let mut columns: Vec<_> =
+        known.into_iter().zip(joined.columns().iter().cloned()).chain(empty.into_iter().zip(nulls)).collect();
+    columns.sort_unstable_by_key(|(place, _)| *place);
+    let columns = columns.into_iter().map(|(_, column)| column).collect();
+    Sealed::new(RecordBatch::try_new(Arc::clone(schema), columns).ok()?)
 }
 
 /// Bytes from which a batch is worth an allocation of its own.

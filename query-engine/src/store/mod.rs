@@ -274,7 +274,7 @@ impl Store {
         if table.newest_by.is_empty() {
             loop {
                 let Some(run) = locked(&self.state).rings[place].small_run() else { return };
-                let Some(joined) = compact::join(&self.schemas[place], &run) else { return };
+                let Some(joined) = compact::join(table, &self.schemas[place], &run) else { return };
                 self.replace(place, &run, vec![joined], Loss::default());
             }
         }
@@ -282,7 +282,7 @@ impl Store {
         let batches: Vec<_> = run.iter().map(|s| s.batch.clone()).collect();
         let newest = compact::newest(table, &self.schemas[place], &batches);
         let kept = compact::last_rows(newest, NEWEST_ROWS_MAX);
-        let Some(joined) = compact::join_batches(&self.schemas[place], &kept.batches) else { return };
+        let Some(joined) = compact::join_batches(table, &self.schemas[place], &kept.batches) else { return };
         self.replace(place, &run, vec![joined], Loss { rows: kept.dropped as u64, bytes: 0 });
     }
 

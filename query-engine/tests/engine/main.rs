@@ -6,4 +6,5 @@ mod flamegraph;
 mod functions;
 mod heap;
 mod pyroscope;
+mod reads;
 mod sql;

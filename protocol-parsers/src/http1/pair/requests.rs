@@ -25,7 +25,7 @@ impl Connection {
             Some(Event::Head) => self.request_head(out),
             Some(Event::Body(bytes)) => {
                 if let Some(request) = self.queue.receiving() {
-                    request.add_body(bytes, self.body_bytes_max);
+                    request.add_body(bytes, &self.settings);
                 }
             }
             Some(Event::End) => self.request_ended(true, out),

@@ -28,7 +28,7 @@ impl Connection {
             Some(Event::Head) => self.response_head(out),
             Some(Event::Body(bytes)) => {
                 if let Some(answer) = &mut self.answer {
-                    answer.message.add_body(bytes, self.body_bytes_max);
+                    answer.message.add_body(bytes, &self.settings);
                 }
             }
             Some(Event::End) => self.answer_ended(true, false, out),

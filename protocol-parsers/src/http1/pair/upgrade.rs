@@ -37,9 +37,10 @@ impl Connection {
         let request = if next == Next::Http2 && paired { self.queue.pop().flatten() } else { None };
         self.successor = match (next, &request) {
             // the request becomes stream 1, whose response is still to come: one row, of HTTP/2
-            (Next::Http2, Some(request)) => {
-                Some(Successor { protocol: &http2::PROTOCOL, parser: http2::upgraded(self.body_bytes_max, upgraded(request)) })
-            }
+            (Next::Http2, Some(request)) => Some(Successor {
+                protocol: &http2::PROTOCOL,
+                parser: http2::upgraded(self.settings.body_bytes_max, upgraded(request)),
+            }),
             (Next::Http2, None) => Some(self.new_connection(&http2::PROTOCOL)),
             (Next::Websocket, _) => Some(self.new_connection(&websocket::PROTOCOL)),
             (Next::Other, _) => None,

@@ -7,6 +7,7 @@ use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 
 use super::harness::{Step, assert_rows, check, request, response, run};
+use crate::http1::body_columns;
 use crate::{Flow, Settings};
 
 const GET: &str = "GET / HTTP/1.1\r\n\r\n";
@@ -127,6 +128,22 @@ fn long_bodies_are_cut_after_decoding() {
     let umlauts = format!("x{}", "\u{fc}".repeat(600));
     let row = row_of(&[request(GET), answer("identity", umlauts.as_bytes())], &settings);
     assert_eq!(value(&row, "pb").len(), 1 + 999 / 2 * 8, "as \\x escapes");
+}
+
+#[test]
+fn bodies_that_nobody_looks_at_are_counted() {
+    let settings = Settings { bodies: false, ..Settings::default() };
+    for body in [gzip(b"some-text"), vec![b'x'; 3 * settings.body_bytes_max], vec![]] {
+        let steps = [request(GET), answer("gzip", &body), request(GET), answer("gzip", b"short")];
+        let rows = |settings: &Settings| {
+            let rows = run(settings, true, &steps, 100).rows.lines.into_iter();
+            let of_bodies = |word: &str| word.starts_with("pb=") || word == "truncated";
+            rows.map(|row| row.split(' ').filter(|word| !of_bodies(word)).collect::<Vec<_>>().join(" ")).collect::<Vec<_>>()
+        };
+        assert_eq!(rows(&settings), rows(&Settings::default()));
+        assert_rows(&run(&settings, true, &steps, 100).rows.lines, &["status=200 -pb", "status=200 pl=5 -pb"]);
+    }
+    assert_eq!(body_columns().map(|column| column.name).collect::<Vec<_>>(), ["req_body", "resp_body", "truncated"]);
 }
 
 #[test]

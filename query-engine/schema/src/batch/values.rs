@@ -1,5 +1,6 @@
 //! The values of one column while rows are added. Their memory is used again for the next batch.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::types::Int32Type;
@@ -11,115 +12,84 @@ use arrow_schema::{DataType, Field, FieldRef};
 use hashbrown::HashMap;
 
 use super::block::{Block, Part, room};
-
-/// Memory that a column keeps for the next batch, as a multiple of what the last one needed.
-const KEPT_RATIO_MAX: usize = 4;
-
-/// Ready for the next batch. What only a flood needed is given back, by halves: small batches come between large ones.
-fn empty<T>(values: &mut Vec<T>) {
-    if values.capacity() > KEPT_RATIO_MAX * values.len() {
-        values.shrink_to(values.capacity() / 2);
-    }
-    values.clear();
-}
-
-/// One bit a row, the first row's the lowest of its byte.
-#[derive(Debug, Default)]
-pub struct Bits {
-    bytes: Vec<u8>,
-    rows: usize,
-    set: usize,
-    part: Part,
-}
-
-impl Bits {
-    #[inline]
-    fn push(&mut self, bit: bool) {
-        let place = self.rows % 8;
-        match self.bytes.last_mut() {
-            Some(last) if place > 0 => *last |= u8::from(bit) << place,
-            _ => self.bytes.push(u8::from(bit)),
-        }
-        self.rows += 1;
-        self.set += usize::from(bit);
-    }
-
-    fn store(&mut self, block: &mut Block) {
-        self.part = block.add(&self.bytes);
-    }
-
-    fn bits(&mut self, bytes: &Buffer) -> BooleanBuffer {
-        let bits = BooleanBuffer::new(self.part.of(bytes), 0, self.rows);
-        empty(&mut self.bytes);
-        (self.rows, self.set) = (0, 0);
-        bits
-    }
-
-    /// As the rows that have a value; `None` when all have.
-    fn nulls(&mut self, bytes: &Buffer) -> Option<NullBuffer> {
-        let all = self.set == self.rows;
-        let bits = self.bits(bytes);
-        (!all).then(|| NullBuffer::new(bits))
-    }
-}
+use super::present::{Bits, Present, empty};
 
 #[derive(Debug, Default)]
 pub struct Bools {
-    present: Bits,
+    present: Present,
     values: Bits,
+    part: Part,
 }
 
 impl Bools {
     #[inline]
-    pub fn push(&mut self, value: Option<bool>) {
-        self.present.push(value.is_some());
-        self.values.push(value.unwrap_or_default());
+    pub fn push(&mut self, row: usize, value: bool) {
+        self.present.push(row);
+        if value {
+            self.values.set(row);
+        }
+    }
+
+    pub fn end(&mut self, rows: usize) {
+        self.present.end(rows);
+        self.values.end(rows);
     }
 
     pub fn room(&self) -> usize {
-        2 * room(self.values.bytes.len())
+        self.present.room() + self.values.room()
     }
 
     pub fn store(&mut self, block: &mut Block) {
         self.present.store(block);
-        self.values.store(block);
+        self.part = self.values.store(block, self.present.rows());
     }
 
     pub fn array(&mut self, bytes: &Buffer) -> ArrayRef {
-        let nulls = self.present.nulls(bytes);
-        Arc::new(BooleanArray::new(self.values.bits(bytes), nulls))
+        let values = BooleanBuffer::new(self.part.of(bytes), 0, self.present.rows());
+        self.values.clear();
+        Arc::new(BooleanArray::new(values, self.present.nulls(bytes)))
     }
 }
 
 /// Numbers.
 #[derive(Debug, Default)]
 pub struct Numbers<T> {
-    present: Bits,
+    present: Present,
     values: Vec<T>,
     part: Part,
 }
 
 impl<T: ArrowNativeType> Numbers<T> {
     #[inline]
-    pub fn push(&mut self, value: Option<T>) {
-        self.present.push(value.is_some());
-        self.values.push(value.unwrap_or_default());
+    pub fn push(&mut self, row: usize, value: T) {
+        self.present.push(row);
+        if self.values.len() < row {
+            self.values.resize(row, T::default());
+        }
+        self.values.push(value);
+    }
+
+    pub fn end(&mut self, rows: usize) {
+        self.present.end(rows);
+        if self.present.any() {
+            self.values.resize(rows, T::default());
+        }
     }
 
     pub fn room(&self) -> usize {
-        room(self.present.bytes.len()) + room(size_of_val(self.values.as_slice()))
+        self.present.room() + room(size_of_val(self.values.as_slice()))
     }
 
     pub fn store(&mut self, block: &mut Block) {
         self.present.store(block);
-        self.part = match self.present.set {
-            0 => block.zeros(size_of_val(self.values.as_slice())),
+        self.part = match self.values.len() {
+            0 => block.zeros(self.present.rows() * size_of::<T>()),
             _ => block.add(&self.values),
         };
     }
 
     fn parts(&mut self, bytes: &Buffer) -> (ScalarBuffer<T>, Option<NullBuffer>) {
-        let values = ScalarBuffer::new(self.part.of(bytes), 0, self.values.len());
+        let values = ScalarBuffer::new(self.part.of(bytes), 0, self.present.rows());
         empty(&mut self.values);
         (values, self.present.nulls(bytes))
     }
@@ -144,57 +114,86 @@ impl Numbers<i64> {
     }
 }
 
-/// Texts, one after the other. Whether they are UTF-8 is looked at when all are there.
+/// Where each row's part of what all have together begins, and the last one's ends.
 #[derive(Debug)]
+struct Offsets(Vec<i32>);
+
+impl Default for Offsets {
+    fn default() -> Self {
+        Self(vec![0])
+    }
+}
+
+impl Offsets {
+    fn rows(&self) -> usize {
+        self.0.len() - 1
+    }
+
+    /// The row's part ends here; rows before it that were not told have none.
+    #[inline]
+    fn push(&mut self, row: usize, end: usize) {
+        if self.rows() < row {
+            self.end(row);
+        }
+        self.0.push(i32::try_from(end).expect("a batch is handed over long before it has 2^31 bytes or items"));
+    }
+
+    /// The last rows have no part.
+    fn end(&mut self, rows: usize) {
+        let last = self.0.last().copied().unwrap_or_default();
+        self.0.resize(rows + 1, last);
+    }
+
+    fn clear(&mut self) {
+        empty(&mut self.0);
+        self.0.push(0);
+    }
+}
+
+/// Texts, one after the other. Whether they are UTF-8 is looked at when all are there.
+#[derive(Debug, Default)]
 pub struct Texts {
-    present: Bits,
-    /// Where each text begins, and the last one ends.
-    offsets: Vec<i32>,
+    present: Present,
+    offsets: Offsets,
     bytes: Vec<u8>,
     offsets_part: Part,
     bytes_part: Part,
 }
 
-impl Default for Texts {
-    fn default() -> Self {
-        Self {
-            present: Bits::default(),
-            offsets: vec![0],
-            bytes: vec![],
-            offsets_part: Part::default(),
-            bytes_part: Part::default(),
-        }
-    }
-}
-
 impl Texts {
     #[inline]
-    pub fn push(&mut self, value: Option<&[u8]>) {
-        self.present.push(value.is_some());
-        self.bytes.extend_from_slice(value.unwrap_or_default());
-        self.offsets.push(i32::try_from(self.bytes.len()).expect("a batch is handed over long before 2 GiB"));
+    pub fn push(&mut self, row: usize, value: &[u8]) {
+        self.present.push(row);
+        self.bytes.extend_from_slice(value);
+        self.offsets.push(row, self.bytes.len());
+    }
+
+    pub fn end(&mut self, rows: usize) {
+        self.present.end(rows);
+        if !self.bytes.is_empty() {
+            self.offsets.end(rows);
+        }
     }
 
     pub fn room(&self) -> usize {
-        room(self.present.bytes.len()) + room(size_of_val(self.offsets.as_slice())) + room(self.bytes.len())
+        self.present.room() + room(size_of_val(self.offsets.0.as_slice())) + room(self.bytes.len())
     }
 
     pub fn store(&mut self, block: &mut Block) {
         self.present.store(block);
         self.offsets_part = match self.bytes.len() {
-            0 => block.zeros(size_of_val(self.offsets.as_slice())),
-            _ => block.add(&self.offsets),
+            0 => block.zeros((self.present.rows() + 1) * size_of::<i32>()),
+            _ => block.add(&self.offsets.0),
         };
         self.bytes_part = block.add(&self.bytes);
     }
 
     pub fn array(&mut self, bytes: &Buffer) -> ArrayRef {
-        let offsets = ScalarBuffer::new(self.offsets_part.of(bytes), 0, self.offsets.len());
+        let offsets = ScalarBuffer::new(self.offsets_part.of(bytes), 0, self.present.rows() + 1);
         let nulls = self.present.nulls(bytes);
         let array = StringArray::try_new(OffsetBuffer::new(offsets), self.bytes_part.of(bytes), nulls.clone());
-        let array = array.unwrap_or_else(|_| escaped(&self.offsets, &self.bytes, nulls.as_ref()));
-        empty(&mut self.offsets);
-        self.offsets.push(0);
+        let array = array.unwrap_or_else(|_| escaped(&self.offsets.0, &self.bytes, nulls.as_ref()));
+        self.offsets.clear();
         empty(&mut self.bytes);
         Arc::new(array)
     }
@@ -203,90 +202,103 @@ impl Texts {
 /// Few different texts, one after the other: each is stored once a batch.
 #[derive(Debug, Default)]
 pub struct Names {
-    present: Bits,
+    present: Present,
     /// Which of the texts each row has; empty while that is the first for all of them.
     keys: Vec<i32>,
     texts: Texts,
     known: HashMap<Box<[u8]>, i32>,
+    /// The text of the last row that has one, and where it is among the bytes of all.
     last: i32,
+    last_bytes: Range<usize>,
     part: Part,
 }
 
 impl Names {
     #[inline]
-    pub fn push(&mut self, value: Option<&[u8]>) {
-        if let Some(value) = value
-            && !self.is_last(value)
-        {
-            self.find(value);
+    pub fn push(&mut self, row: usize, value: &[u8]) {
+        // rows of one connection follow each other, so the last text is the likeliest
+        let last = self.texts.bytes.get(self.last_bytes.clone()).filter(|_| self.present.any());
+        if !last.is_some_and(|last| same(last, value)) {
+            self.find(row, value);
         }
         if !self.keys.is_empty() {
+            self.keys.resize(row, 0);
             self.keys.push(self.last);
         }
-        self.present.push(value.is_some());
+        self.present.push(row);
     }
 
-    /// Rows of one connection follow each other, so the last text is the likeliest.
-    #[inline]
-    fn is_last(&self, value: &[u8]) -> bool {
-        let last = self.last as usize;
-        match self.texts.offsets.get(last..last + 2) {
-            Some(&[from, to]) => self.texts.bytes.get(from as usize..to as usize) == Some(value),
-            _ => false,
-        }
-    }
-
-    fn find(&mut self, value: &[u8]) {
+    fn find(&mut self, row: usize, value: &[u8]) {
         self.last = match self.known.get(value) {
             Some(key) => *key,
             None => {
                 let key = self.known.len() as i32;
                 self.known.insert(value.into(), key);
-                self.texts.push(Some(value));
+                self.texts.push(key as usize, value);
                 key
             }
         };
+        let ends = self.texts.offsets.0.get(self.last as usize..);
+        if let Some(&[from, to, ..]) = ends {
+            self.last_bytes = from as usize..to as usize;
+        }
         if self.last > 0 && self.keys.is_empty() {
-            self.keys.resize(self.present.rows, 0);
+            self.keys.resize(row, 0);
         }
     }
 
+    pub fn end(&mut self, rows: usize) {
+        self.present.end(rows);
+        if !self.keys.is_empty() {
+            self.keys.resize(rows, 0);
+        }
+        self.texts.end(self.known.len());
+    }
+
     pub fn room(&self) -> usize {
-        room(self.present.bytes.len()) + room(size_of_val(self.keys.as_slice())) + self.texts.room()
+        self.present.room() + room(size_of_val(self.keys.as_slice())) + self.texts.room()
     }
 
     pub fn store(&mut self, block: &mut Block) {
         self.present.store(block);
         self.part = match self.keys.len() {
-            0 => block.zeros(self.present.rows * size_of::<i32>()),
+            0 => block.zeros(self.present.rows() * size_of::<i32>()),
             _ => block.add(&self.keys),
         };
         self.texts.store(block);
     }
 
     pub fn array(&mut self, bytes: &Buffer) -> ArrayRef {
-        let keys = ScalarBuffer::new(self.part.of(bytes), 0, self.present.rows);
+        let keys = ScalarBuffer::new(self.part.of(bytes), 0, self.present.rows());
         let keys = Int32Array::new(keys, self.present.nulls(bytes));
         empty(&mut self.keys);
         self.known.clear();
-        self.last = 0;
         Arc::new(DictionaryArray::<Int32Type>::new(keys, self.texts.array(bytes)))
     }
 }
 
-/// Lists of texts: where each begins in one long list.
-#[derive(Debug)]
-pub struct Lists {
-    present: Bits,
-    offsets: Vec<i32>,
-    items: Texts,
-    part: Part,
+/// Whether two texts are the same. Names are short: a call for each would take longer than to compare them.
+#[inline]
+fn same(a: &[u8], b: &[u8]) -> bool {
+    const WORD: usize = size_of::<u64>();
+    match (a.first_chunk::<WORD>(), a.last_chunk::<WORD>(), b.first_chunk::<WORD>(), b.last_chunk::<WORD>()) {
+        _ if a.len() != b.len() => false,
+        // the two words overlap, or meet
+        (Some(a_first), Some(a_last), Some(b_first), Some(b_last)) if a.len() <= 2 * WORD => {
+            a_first == b_first && a_last == b_last
+        }
+        (Some(_), ..) => a == b,
+        _ => a.iter().zip(b).all(|(a, b)| a == b),
+    }
 }
 
-impl Default for Lists {
-    fn default() -> Self {
-        Self { present: Bits::default(), offsets: vec![0], items: Texts::default(), part: Part::default() }
-    }
+/// Lists of texts: where each begins in one long list.
+#[derive(Debug, Default)]
+pub struct Lists {
+    present: Present,
+    offsets: Offsets,
+    items: Texts,
+    part: Part,
 }
 
 /// What Arrow calls the texts of a list.
@@ -295,33 +307,38 @@ pub fn list_item() -> FieldRef {
 }
 
 impl Lists {
-    pub fn push(&mut self, value: Option<&[&[u8]]>) {
-        self.present.push(value.is_some());
-        for text in value.unwrap_or_default() {
-            self.items.push(Some(text));
+    pub fn push(&mut self, row: usize, value: &[&[u8]]) {
+        self.present.push(row);
+        for text in value {
+            self.items.push(self.items.present.told(), text);
         }
-        self.offsets.push(i32::try_from(self.items()).expect("a batch is handed over long before 2^31 texts"));
+        self.offsets.push(row, self.items());
+    }
+
+    pub fn end(&mut self, rows: usize) {
+        self.present.end(rows);
+        self.offsets.end(rows);
+        self.items.end(self.items());
     }
 
     pub fn items(&self) -> usize {
-        self.items.present.rows
+        self.items.present.told()
     }
 
     pub fn room(&self) -> usize {
-        room(self.present.bytes.len()) + room(size_of_val(self.offsets.as_slice())) + self.items.room()
+        self.present.room() + room(size_of_val(self.offsets.0.as_slice())) + self.items.room()
     }
 
     pub fn store(&mut self, block: &mut Block) {
         self.present.store(block);
-        self.part = block.add(&self.offsets);
+        self.part = block.add(&self.offsets.0);
         self.items.store(block);
     }
 
     pub fn array(&mut self, bytes: &Buffer) -> ArrayRef {
-        let offsets = OffsetBuffer::new(ScalarBuffer::new(self.part.of(bytes), 0, self.offsets.len()));
+        let offsets = OffsetBuffer::new(ScalarBuffer::new(self.part.of(bytes), 0, self.present.rows() + 1));
         let nulls = self.present.nulls(bytes);
-        empty(&mut self.offsets);
-        self.offsets.push(0);
+        self.offsets.clear();
         Arc::new(ListArray::new(list_item(), offsets, self.items.array(bytes), nulls))
     }
 }
