@@ -84,7 +84,7 @@ pub static SITES: Array<Site> = Array::with_max_entries(SITES_MAX, 0);
 pub static SITE_HITS: PerCpuArray<u64> = PerCpuArray::with_max_entries(SITES_MAX, 0);
 #[map]
 pub static SESSIONS: LruHashMap<SessionKey, Session> = LruHashMap::with_max_entries(SESSIONS_MAX, 0);
-/// Connections that closed lately.
+/// Connections that closed lately: 1 while their program may still use what it has of them, else 0.
 #[map]
 pub static CLOSED: LruHashMap<u64, u64> = LruHashMap::with_max_entries(CLOSED_MAX, 0);
 #[map]

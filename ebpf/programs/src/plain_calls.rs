@@ -22,6 +22,9 @@ use crate::maps::{SESSIONS, SITE_HITS, SITES, counters};
 use crate::plain_copy;
 use crate::sessions::{self, Session};
 
+/// What Go keeps in the place of a descriptor that it has closed.
+const CLOSED_DESCRIPTOR: u32 = u32::MAX;
+
 /// One program for all instructions, so that all of a file can be probed at once.
 #[uprobe]
 pub fn call_passes(ctx: ProbeContext) -> u32 {
@@ -145,7 +148,13 @@ unsafe fn entered(regs: *mut pt_regs, site: &Site) {
         // elsewhere the object's end is told, or its handshake comes first
         if site.runtime == runtime::GO || site.call == call::HANDSHAKE {
             if let Some(session) = SESSIONS.get_ptr_mut(session_key) {
-                sessions::begins(session);
+                let ended = match site.runtime {
+                    runtime::GO => sessions::may_have_ended(session) && !goes_on(session, object, &site.go),
+                    _ => sessions::has_ended(session),
+                };
+                if ended {
+                    sessions::begins(session);
+                }
             }
         }
         let thread = threads::of_this_thread();
@@ -188,6 +197,20 @@ unsafe fn entered(regs: *mut pt_regs, site: &Site) {
                 transfer::<false>(&key, under_way, session, came, false);
             }
             calls::end(&key, thread);
+        }
+    }
+}
+
+/// Whether an object of Go is still that of a session that has ended, so that calls of other goroutines may be under way: its
+/// descriptor is invalid once it is closed, and still the same one when only the other end has closed the connection.
+#[inline(always)]
+unsafe fn goes_on(session: *const Session, object: u64, at: &GoDescriptor) -> bool {
+    unsafe {
+        let session = &*session;
+        match go_descriptor(object, at) {
+            Some(CLOSED_DESCRIPTOR) => true,
+            Some(fd) => session.over == 0 && session.fd_plus_one == fd.wrapping_add(1),
+            None => false,
         }
     }
 }
@@ -236,7 +259,8 @@ unsafe fn returned(regs: *mut pt_regs, site: &Site) {
         if let Some(session) = sessions::in_call(session_key) {
             if !thread.is_null() {
                 learn(session, thread, under_way, site, writing);
-                if writing && moved > 0 && (*session).connection == 0 {
+                // in Go what is written is sent inside of the call
+                if writing && moved > 0 && (*session).connection == 0 && site.runtime == runtime::THREADS {
                     (*thread).waiting.object = session_key.object;
                     (*thread).waiting.pid = session_key.pid;
                 }
@@ -283,6 +307,7 @@ unsafe fn learn(session: *mut Session, thread: *mut ThreadState, under_way: *con
                 && go_descriptor((*under_way).object, &site.go) == Some((*touch).fd)
             {
                 sessions::bind(session, touch, evidence::DESCRIPTOR);
+                (*session).fd_plus_one = (*touch).fd.wrapping_add(1);
             }
             return;
         }

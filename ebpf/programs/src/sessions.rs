@@ -1,6 +1,6 @@
 //! TLS sessions: one a library's object, and the connection that it is known to use.
 
-use aya_ebpf::helpers::generated as helpers;
+use aya_ebpf::{bindings::BPF_NOEXIST, helpers::generated as helpers};
 use ebpf_abi::{PlainHeader, Policy, SessionKey, direction, evidence, kind};
 
 use crate::evidence::Touch;
@@ -63,36 +63,59 @@ pub unsafe fn in_call(key: SessionKey) -> Option<*mut Session> {
             sent_from: 0,
             received_from: 0,
         };
-        let _ = SESSIONS.insert(key, new, 0);
+        // another thread or goroutine may make it at the same moment
+        let _ = SESSIONS.insert(key, new, BPF_NOEXIST as u64);
         SESSIONS.get_ptr_mut(key)
     }
 }
 
-/// The session of an object as a call begins, made at first use.
+/// The session of an object as a call begins, made at first use. When it has ended since the last call, the address may have been
+/// given to another one; in the midst of a call an end, as by a reset or by another goroutine, says nothing of the kind.
 #[inline(always)]
 pub unsafe fn of(key: SessionKey) -> Option<*mut Session> {
     unsafe {
         let session = in_call(key)?;
-        begins(session);
+        if has_ended(session) {
+            begins(session);
+        }
         Some(session)
     }
 }
 
-/// A call begins. When its session is over or its connection has closed since the last call, the address may have been given to
-/// another session; in the midst of a call a close, as by a reset or by another goroutine, says nothing of the kind.
+/// Whether a session of Go may have ended: its program has closed it, or its connection is closing.
+#[inline(always)]
+pub unsafe fn may_have_ended(session: *const Session) -> bool {
+    unsafe {
+        let session = &*session;
+        session.over != 0 || (session.connection != 0 && CLOSED.get_ptr(session.connection).is_some())
+    }
+}
+
+/// Whether its connection is closed and nothing can be read from it any more.
+#[inline(always)]
+pub unsafe fn has_ended(session: *const Session) -> bool {
+    unsafe {
+        let session = &*session;
+        session.connection != 0 && matches!(CLOSED.get(session.connection), Some(0))
+    }
+}
+
+/// The address has been given to another session.
 #[inline(always)]
 pub unsafe fn begins(session: *mut Session) {
     unsafe {
         let session = &mut *session;
-        if session.over != 0 || (session.connection != 0 && CLOSED.get_ptr(session.connection).is_some()) {
-            session.number = next_number();
-            session.connection = 0;
-            session.sent_bytes = 0;
-            session.received_bytes = 0;
-            session.evidence = evidence::NONE;
-            session.fd_plus_one = 0;
-            session.over = 0;
-        }
+        session.number = next_number();
+        session.connection = 0;
+        session.sent_bytes = 0;
+        session.received_bytes = 0;
+        session.evidence = evidence::NONE;
+        session.policy = 0;
+        session.epoch = 0;
+        session.sent_from = 0;
+        session.received_from = 0;
+        session.fd_plus_one = 0;
+        session.over = 0;
     }
 }
 
@@ -106,7 +129,9 @@ pub unsafe fn bind(session: *mut Session, touch: *const Touch, how: u8) {
         if connection == 0 {
             return;
         }
-        if session.connection == connection {
+        // looked at once: a call that returns on another CPU may bind it at the same moment, which moves nothing
+        let before = (&raw const session.connection).read_volatile();
+        if before == connection {
             session.objections = 0;
             if how == evidence::FOLLOWED && session.evidence == evidence::FOLLOWED {
                 session.evidence = evidence::REPEATED;
@@ -119,7 +144,7 @@ pub unsafe fn bind(session: *mut Session, touch: *const Touch, how: u8) {
         if how != evidence::INSIDE && CLOSED.get_ptr(connection).is_some() {
             return;
         }
-        if session.connection != 0 {
+        if before != 0 {
             if how < evidence::DESCRIPTOR && session.evidence >= evidence::DESCRIPTOR {
                 return;
             }

@@ -77,10 +77,20 @@ unsafe fn known(sk: *const u8) -> Option<&'static mut ebpf_abi::SocketState> {
     }
 }
 
+/// No TLS session begins on this connection any more. A thread that used it last is no evidence for one, whose descriptor may by
+/// now have the same number.
+#[inline(always)]
+unsafe fn no_longer_new(connection: u64, in_use: bool) {
+    if matches!(PLAIN_ON.get(0), Some(1)) {
+        let _ = CLOSED.insert(connection, in_use as u64, 0);
+    }
+}
+
 #[inline(always)]
 unsafe fn ended(sk: *const u8) {
     unsafe {
         let Some(state) = known(sk) else { return };
+        no_longer_new(state.connection, true);
         if state.mirrored == 0 {
             let event = EndEvent {
                 kind: kind::END,
@@ -122,11 +132,9 @@ unsafe fn closed(sk: *const u8) {
             unread,
         };
         notice(state.ring, &event);
+        no_longer_new(state.connection, unread > 0);
         if unread > 0 {
             return;
-        }
-        if matches!(PLAIN_ON.get(0), Some(1)) {
-            let _ = CLOSED.insert(state.connection, 0, 0);
         }
         // a socket may be connected again
         state.connection = 0;
