@@ -129,8 +129,6 @@ pub struct Closed {
     pub key: u64,
     pub at_ns: u64,
     pub totals: Option<Totals>,
-    /// Received bytes that the program may still read.
-    pub unread: u64,
 }
 
 /// What the kernel counted on a connection.

@@ -102,7 +102,7 @@ impl Host {
     }
 
     fn close(&mut self) {
-        self.tracker.event(Event::Closed(Closed { key: KEY, at_ns: self.now_ns, totals: None, unread: 0 }));
+        self.tracker.event(Event::Closed(Closed { key: KEY, at_ns: self.now_ns, totals: None }));
     }
 
     fn lost(mut self) -> Vec<(String, i64)> {

@@ -3,6 +3,8 @@
 //! In: [`Event`]s. Out: rows through a [`crate::batch::Writer`]. Knows no protocol and no kernel.
 
 mod classify;
+#[cfg(test)]
+mod closing_tests;
 mod connection;
 mod connections;
 mod context;

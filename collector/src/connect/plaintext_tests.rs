@@ -67,7 +67,7 @@ impl Host {
 
     fn end(mut self, keys: &[u64]) -> Arc<Kept> {
         for key in keys {
-            self.tracker.event(Event::Closed(Closed { key: *key, at_ns: self.now_ns + 1000, totals: None, unread: 0 }));
+            self.tracker.event(Event::Closed(Closed { key: *key, at_ns: self.now_ns + 1000, totals: None }));
         }
         self.tracker.finish_all();
         self.kept
@@ -166,7 +166,7 @@ fn what_was_written_inside_before_a_reset_is_told_after_it() {
     let mut host = Host::begin();
     host.open(SERVER);
     host.say(SERVER, SESSION, Direction::Received, 0, REQUEST);
-    host.tracker.event(Event::Closed(Closed { key: SERVER, at_ns: host.now_ns, totals: None, unread: 0 }));
+    host.tracker.event(Event::Closed(Closed { key: SERVER, at_ns: host.now_ns, totals: None }));
     host.say(SERVER, SESSION, Direction::Sent, 0, RESPONSE);
     host.tracker.tick(host.now_ns + LONG_NS);
     assert_eq!(host.tracker.connections(), 0);

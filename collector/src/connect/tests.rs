@@ -57,7 +57,7 @@ impl Talk {
     }
 
     fn end(mut self) -> Arc<Kept> {
-        self.tracker.event(Event::Closed(Closed { key: KEY, at_ns: self.now_ns + 1000, totals: None, unread: 0 }));
+        self.tracker.event(Event::Closed(Closed { key: KEY, at_ns: self.now_ns + 1000, totals: None }));
         self.tracker.finish_all();
         self.kept
     }

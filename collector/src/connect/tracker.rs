@@ -24,8 +24,8 @@ const UNANSWERED_NS: u64 = 60_000_000_000;
 const REPORT_NS: u64 = 60_000_000_000;
 /// How often an unrecognised connection is looked at again.
 const RETRY_NS: u64 = 1_000_000_000;
-/// How long a closed connection waits for its program to read what came before, or to be told what it said inside TLS: a reset
-/// closes a connection before the call of the TLS library that writes to it returns.
+/// How long a closed connection waits for its program to read what came before, or for calls that are under way: a reset closes a
+/// connection before the system call, or the call of the TLS library, that writes to it returns.
 const CLOSING_NS_MAX: u64 = 300_000_000;
 /// Connections of one worker. Beyond it the one that was silent longest goes.
 const CONNECTIONS_MAX: usize = 100_000;
@@ -166,8 +166,9 @@ impl Tracker {
         let mut left: Vec<u64> = self.connections.iter().map(|c| c.key).collect();
         left.sort_unstable();
         for key in left {
-            if let Some(connection) = self.connections.take(key) {
-                self.finish(connection, now_ns, None);
+            if let Some(mut connection) = self.connections.take(key) {
+                let (at_ns, totals) = connection.closing.take().map_or((now_ns, None), |closed| (closed.at_ns, closed.totals));
+                self.finish(connection, at_ns, totals);
             }
         }
         self.give_up_unbound(None);
@@ -429,11 +430,12 @@ impl Tracker {
 
     fn closed(&mut self, closed: &Closed) {
         let Some(mut connection) = self.connections.take(closed.key) else { return };
-        let unread = closed.unread > 0 && !connection.is_silent();
         let key = plaintext::key_of(closed.key);
         let inside = connection.encrypted_since.is_some() || self.connections.contains(key) || self.early.is_of(closed.key);
-        if (unread || inside) && connection.closing.is_none() {
-            connection.closing = Some(*closed);
+        // in a capture nothing comes after the close
+        let more_may_come = connection.host.is_some() && !connection.is_silent();
+        if more_may_come || inside {
+            connection.closing.get_or_insert(*closed);
             self.connections.put(connection);
         } else {
             self.finish(connection, closed.at_ns, closed.totals);

@@ -61,7 +61,6 @@ pub fn forward(record: &Record<'_>, consumer: &mut dyn Consumer) {
                 retransmits: u64::from(close.retransmits),
                 rtt_ns: u64::from(close.rtt_us) * 1000,
             }),
-            unread: u64::from(close.unread),
         }),
         Record::Exec(_) | Record::Fork(_) | Record::Exit(_) | Record::Rename(_) => return,
     };

@@ -59,7 +59,7 @@ impl<'a> Sink<'a> {
 
     /// A capture tells nothing of what the kernel counted.
     pub fn closed(&mut self, key: u64, at_ns: u64) {
-        self.consumer.event(Event::Closed(Closed { key, at_ns, totals: None, unread: 0 }));
+        self.consumer.event(Event::Closed(Closed { key, at_ns, totals: None }));
     }
 }
 

@@ -40,6 +40,8 @@ unsafe fn change(sk: *const u8, old: i32, new: i32) {
                     (*state).sent_bytes = 0;
                     (*state).received_bytes = 0;
                     (*state).policy = policy::UNCLASSIFIED;
+                    (*state).sent_from = 0;
+                    (*state).received_from = 0;
                     (*state).role = role::CLIENT;
                     (*state).from_start = 1;
                     (*state).pid = (id >> 32) as u32;
@@ -62,6 +64,8 @@ unsafe fn change(sk: *const u8, old: i32, new: i32) {
                 }
             }
             (_, TCP_FIN_WAIT1 | TCP_LAST_ACK) => ended(sk),
+            // told when it was reset
+            (TCP_CLOSE, TCP_CLOSE) => {}
             (_, TCP_CLOSE) => closed(sk),
             _ => {}
         }
@@ -132,18 +136,7 @@ unsafe fn closed(sk: *const u8) {
             unread,
         };
         notice(state.ring, &event);
+        // the socket keeps its number: a transfer that is under way returns after this, and is still this connection's
         no_longer_new(state.connection, unread > 0);
-        if unread > 0 {
-            return;
-        }
-        // a socket may be connected again
-        state.connection = 0;
-        state.sent_bytes = 0;
-        state.received_bytes = 0;
-        state.role = role::UNKNOWN;
-        state.from_start = 0;
-        state.mirrored = 0;
-        state.policy = policy::UNCLASSIFIED;
-        state.pid = 0;
     }
 }
