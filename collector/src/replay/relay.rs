@@ -143,7 +143,7 @@ mod tests {
             to.event(Event::Data(data));
             if i % 1000 == 0 {
                 to.lost("replay", "test", i as u64, 1);
-                to.event(Event::Closed(Closed { key: i as u64, at_ns: 1, totals: None, unread: 0 }));
+                to.event(Event::Closed(Closed { key: i as u64, at_ns: 1, totals: None }));
             }
         }
         42
