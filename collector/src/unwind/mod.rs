@@ -2,7 +2,7 @@
 //!
 //! In: what a sample holds. Out: a [`Stack`], leaf first, with how it ended. Rules come from the programs' own call frame
 //! information, read function by function, or from Go's function table, and are kept per file as compact [`table`]s; code without
-//! any (translated at run time, mostly) is taken to keep frame pointers. What was needed is [`told`] to the kernel program, page
+//! any (translated at run time, mostly) is taken to keep frame pointers. What was needed is `told` to the kernel program, page
 //! by page of code, which then finds the callers itself. Knows processes by `/proc` alone, bounds all it keeps, and names nothing.
 
 mod expression;
