@@ -390,7 +390,8 @@ fn load_walking(
 fn load(btf: &AyaBtf, offsets: &[(&str, u32)], profile: samples::Wanted, walks: bool) -> Result<Ebpf, StartError> {
     let rings = rings();
     let (own_pid, mask, walks) = (std::process::id(), rings as u32 - 1, u32::from(walks));
-    let period = samples::period_ns(profile.hz);
+    let (period, ring_bytes) = (samples::period_ns(profile.hz), samples::ring_bytes(cpus(), profile.hz));
+    let waiting = u64::from(ring_bytes) / 4;
     let mut loader = EbpfLoader::new();
     // aya has no type for task storage, which only the programs use
     loader.allow_unsupported_maps();
@@ -402,6 +403,7 @@ fn load(btf: &AyaBtf, offsets: &[(&str, u32)], profile: samples::Wanted, walks: 
         loader.map_max_entries(["RING_0", "RING_1", "RING_2", "RING_3"][unused], 4096);
     }
     loader.override_global("SAMPLE_PERIOD_NS", &period, true).override_global("WALKS", &walks, true);
+    loader.override_global("SAMPLES_WAITING_BYTES", &waiting, true);
     if profile.hz == 0 || !profile.growth {
         loader.map_max_entries("GROWTHS", 1);
     }
@@ -413,6 +415,7 @@ fn load(btf: &AyaBtf, offsets: &[(&str, u32)], profile: samples::Wanted, walks: 
     } else {
         let cpus = aya::util::nr_cpus().map_err(|(what, e)| StartError::Unknown { what: format!("{what}: {e}") })?;
         loader.map_max_entries("SAMPLE_SCRATCH", SAMPLE_PLACES * cpus as u32);
+        loader.map_max_entries("RING_SAMPLES", ring_bytes);
     }
     loader.load(OBJECT).map_err(|e| StartError::Load { what: chain(&e) })
 }

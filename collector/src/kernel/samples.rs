@@ -5,7 +5,7 @@
 use aya::programs::perf_event::{PerfEventConfig, PerfEventScope, SamplePolicy, SoftwareEvent};
 use aya::programs::{BtfTracePoint, KProbe, PerfEvent};
 use aya::{Btf, Ebpf};
-use ebpf_abi::{FAULTS_PERIOD, hook};
+use ebpf_abi::{FAULTS_PERIOD, SAMPLES_BYTES_MAX, SAMPLES_BYTES_MIN, hook};
 
 use super::capture::{ProbeState, chain};
 
@@ -42,6 +42,18 @@ pub struct Wanted {
 /// Time between two ticks; 0 when there are none.
 pub fn period_ns(hz: u32) -> u64 {
     if hz == 0 { 0 } else { (SECOND_NS + u64::from(hz) / 2) / u64::from(hz) }
+}
+
+/// Bytes of a CPU's samples that may wait in the time that the reader needs for a large program's names: waits, and for each tick a
+/// second what one has beside a compiler.
+const WAITS_BYTES: usize = 1 << 20;
+const TICK_BYTES: usize = 7 << 10;
+
+/// How large the ring buffer of samples is.
+pub fn ring_bytes(cpus: usize, hz: u32) -> u32 {
+    let wanted = cpus.saturating_mul(WAITS_BYTES + TICK_BYTES * hz as usize).checked_next_power_of_two();
+    let wanted = wanted.and_then(|bytes| u32::try_from(bytes).ok()).unwrap_or(SAMPLES_BYTES_MAX);
+    wanted.clamp(SAMPLES_BYTES_MIN, SAMPLES_BYTES_MAX)
 }
 
 /// Loads the programs that take the stacks that are wanted, and tells which of them the kernel refuses, and why.
@@ -182,5 +194,12 @@ mod tests {
     #[test]
     fn periods_are_rounded_to_the_nanosecond() {
         assert_eq!([0, 1, 19, 997].map(period_ns), [0, 1_000_000_000, 52_631_579, 1_003_009]);
+    }
+
+    #[test]
+    fn the_ring_of_samples_grows_with_what_is_sampled() {
+        let mib = |cpus, hz| ring_bytes(cpus, hz) >> 20;
+        assert_eq!([mib(1, 19), mib(2, 19), mib(2, 99), mib(8, 19)], [4, 4, 4, 16]);
+        assert_eq!([mib(2, 997), mib(64, 997), mib(usize::MAX, PROFILE_HZ_MAX)], [16, 16, 16]);
     }
 }

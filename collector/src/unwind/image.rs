@@ -1,7 +1,7 @@
 //! From a program's file, or the kernel's piece of code that every process has, to its rules.
 //!
-//! In: an open file, or bytes. Out: an [`Image`], empty for what is no program of this processor. Sections are read as a whole, by
-//! position and bounded: a file that shrinks is an error and no signal.
+//! In: an open file, or bytes. Out: an [`Image`], empty for what is no program of this processor. Sections are read by position and
+//! bounded, as a whole or what a function needs of them: a file that shrinks is an error and no signal.
 
 use std::fs::File;
 
@@ -76,24 +76,21 @@ impl Image {
 
 pub fn of_file(file: &File) -> Result<Image, Error> {
     let Some(elf) = Elf::read(file)? else { return Ok(Image::default()) };
-    Ok(match functions(&elf)? {
+    Ok(match functions(file, &elf)? {
         Some(functions) => Image::Functions(Box::new(functions)),
         None => Image::Whole(whole(&elf)?),
     })
 }
 
 /// None: not all that is described is in the index of functions, or there is none.
-fn functions(elf: &Elf<'_>) -> Result<Option<Functions>, Error> {
-    let section = |name| elf.section(name).filter(|s| plain(s));
-    if section(".debug_frame").is_some() || Pclntab::find(elf)?.is_some() {
+fn functions(file: &File, elf: &Elf<'_>) -> Result<Option<Functions>, Error> {
+    if elf.section(".debug_frame").is_some_and(plain) || Pclntab::find(elf)?.is_some() {
         return Ok(None);
     }
+    let section = |name| elf.section(name).filter(|s| s.size > 0);
     let (Some(index), Some(frames)) = (section(".eh_frame_hdr"), section(".eh_frame")) else { return Ok(None) };
-    let read = |found: &Section| {
-        let bytes = elf.bytes(found.offset, found.size as usize)?;
-        Ok::<_, Error>(functions::Section { address: found.address, bytes })
-    };
-    Ok(Functions::of(code(elf), read(index)?, read(frames)?, text(elf)))
+    let place = |found: &Section| functions::Section { address: found.address, offset: found.offset, size: found.size };
+    Ok(Functions::of(file.try_clone()?, code(elf), place(index), place(frames), text(elf)))
 }
 
 fn whole(elf: &Elf<'_>) -> Result<Table, Error> {
@@ -182,18 +179,29 @@ mod tests {
         }
     }
 
-    /// The sections of this test's own program.
-    fn own_functions(change: impl FnOnce(&mut functions::Section, &mut functions::Section)) -> Option<Functions> {
+    /// A section as a test may change it.
+    struct Changed {
+        address: u64,
+        bytes: Vec<u8>,
+    }
+
+    /// The sections of this test's own program, in a file of their own.
+    fn own_functions(change: impl FnOnce(&mut Changed, &mut Changed)) -> Option<Functions> {
         let file = File::open("/proc/self/exe").unwrap();
         let elf = Elf::read(&file).unwrap().unwrap();
         let read = |name| {
             let found = elf.section(name).unwrap();
-            let bytes = elf.bytes(found.offset, found.size as usize).unwrap();
-            functions::Section { address: found.address, bytes }
+            Changed { address: found.address, bytes: elf.bytes(found.offset, found.size as usize).unwrap() }
         };
         let (mut index, mut frames) = (read(".eh_frame_hdr"), read(".eh_frame"));
         change(&mut index, &mut frames);
-        Functions::of(code(&elf), index, frames, text(&elf))
+        let changed = tempfile::tempfile().unwrap();
+        let write = |section: &Changed, offset: u64| {
+            changed.write_all_at(&section.bytes, offset).unwrap();
+            functions::Section { address: section.address, offset, size: section.bytes.len() as u64 }
+        };
+        let (index, frames) = (write(&index, 0), write(&frames, index.bytes.len() as u64));
+        Functions::of(changed, code(&elf), index, frames, text(&elf))
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::maps::{Kind, Mapping};
 use super::table::Table;
 use crate::libraries::files::{self, FileId, MappingId};
 
-/// Of all programs together. The largest need 15 MiB, C's library 200 KiB. What the kernel program was told is not among it.
+/// Of all programs together. The largest that are read as a whole need 15 MiB. What the kernel program was told is not among it.
 pub const TABLES_BYTES_MAX: usize = 64 << 20;
 /// Files whose number is known; beyond it all are looked at anew.
 const FILES_MAX: usize = 16 << 10;
@@ -20,6 +20,8 @@ const FILES_MAX: usize = 16 << 10;
 const VDSO_BYTES_MAX: u64 = 64 << 10;
 /// What an entry needs beside its table.
 const ENTRY_BYTES: usize = 512;
+/// Programs whose rules are held: each has its file open, so that it can be read when it was deleted and nothing runs it any more.
+const HELD_MAX: usize = 1024;
 
 const VDSO: u32 = 0;
 
@@ -138,7 +140,7 @@ impl Tables {
         let bytes = image.bytes();
         self.bytes += bytes + ENTRY_BYTES;
         self.held.insert(number, Held { image, bytes, used: now });
-        while self.bytes > self.bytes_max && self.held.len() > 1 {
+        while (self.bytes > self.bytes_max && self.held.len() > 1) || self.held.len() > HELD_MAX {
             self.evict(number);
         }
         number

@@ -40,8 +40,9 @@ pub const CLOSED_MAX: u32 = 16384;
 pub const KERNEL_FRAMES_MAX: usize = 127;
 /// Bytes of a thread's stack that a sample holds.
 pub const STACK_BYTES_MAX: usize = 64 << 10;
-/// Bytes of samples that wait for their reader.
-pub const SAMPLES_BYTES: u32 = 16 << 20;
+/// Bytes of samples that may wait for their reader: user space says how many it is, by what is sampled.
+pub const SAMPLES_BYTES_MIN: u32 = 4 << 20;
+pub const SAMPLES_BYTES_MAX: u32 = 16 << 20;
 /// Waits shorter than this are not all told: one stands for several, so that the sum is right.
 pub const WAIT_NS_MIN: u64 = 1_000_000;
 /// Waits that are told on a CPU in a second; with more, one stands for more.

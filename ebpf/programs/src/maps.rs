@@ -10,7 +10,7 @@ use aya_ebpf::{
 use ebpf_abi::{
     CALL_BYTES_MAX, CALLS_MAX, CHUNK_BYTES, CLOSED_MAX, Counters, DataHeader, Decision, GROWTHS_MAX, HEADER_BYTES,
     HEAP_CPUS_MAX, HEAP_LIVE_MAX, HEAP_SITES_MAX, HeapCounts, HeapSample, HeapSession, HeapSite, LISTENERS_MAX, ListenKey,
-    MULTI_MESSAGE_THREADS_MAX, POLICIES_MAX, PYTHONS_MAX, Peer, Python, SAMPLE_PLACES, SAMPLES_BYTES, SESSIONS_MAX,
+    MULTI_MESSAGE_THREADS_MAX, POLICIES_MAX, PYTHONS_MAX, Peer, Python, SAMPLE_PLACES, SAMPLES_BYTES_MAX, SESSIONS_MAX,
     SHORT_CALL_BYTES, SITES_MAX, SessionKey, Site, SocketState, WAKERS_MAX,
 };
 
@@ -140,7 +140,7 @@ pub static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(2, 0);
 
 /// Stacks have a ring buffer of their own, so that they never take the room of data.
 #[map]
-pub static RING_SAMPLES: RingBuf = RingBuf::with_byte_size(SAMPLES_BYTES, 0);
+pub static RING_SAMPLES: RingBuf = RingBuf::with_byte_size(SAMPLES_BYTES_MAX, 0);
 /// So many a CPU: user space sets how many there are. A per-CPU map cannot hold values of this size.
 #[map]
 pub static SAMPLE_SCRATCH: Array<SampleScratch> = Array::with_max_entries(SAMPLE_PLACES, 0);

@@ -11,8 +11,7 @@ use aya_ebpf::{
     programs::PerfEventContext,
 };
 use ebpf_abi::{
-    KERNEL_FRAMES_MAX, SAMPLE_PLACES, SAMPLES_BYTES, STACK_BYTES_MAX, SampleHeader, USER_FRAMES_MAX, Walk, bounded, ended,
-    hook, kind, sample,
+    KERNEL_FRAMES_MAX, SAMPLE_PLACES, STACK_BYTES_MAX, SampleHeader, USER_FRAMES_MAX, Walk, bounded, ended, hook, kind, sample,
 };
 
 use crate::kernel::{TASK_MM, TASK_START_BOOTTIME, read, user_registers};
@@ -31,9 +30,10 @@ const PAGE_BYTES: u64 = 4096;
 /// A stack that begins inside a page touches one page more than it fills.
 const PAGES_MAX: u32 = (STACK_BYTES_MAX as u64 / PAGE_BYTES) as u32 + 1;
 const KERNEL_BYTES: usize = KERNEL_FRAMES_MAX * 8;
-/// With more than this in the ring buffer the reader is woken and little is copied of stacks, and with three times as much nothing:
-/// the rest is for addresses.
-const WAITING_BYTES: u64 = SAMPLES_BYTES as u64 / 4;
+/// With more than this, a quarter, in the ring buffer the reader is woken and little is copied of stacks, and with three times as much
+/// nothing: the rest is for addresses.
+#[unsafe(no_mangle)]
+static SAMPLES_WAITING_BYTES: Global<u64> = Global::new(0);
 /// What is copied of a stack then.
 const LITTLE_BYTES: u64 = 2 * PAGE_BYTES;
 
@@ -146,7 +146,7 @@ unsafe fn add_stack(index: &mut u32) {
             return;
         }
         let waiting = waiting_bytes();
-        if waiting > 3 * WAITING_BYTES {
+        if waiting > 3 * SAMPLES_WAITING_BYTES.load() {
             if (*header).user_frames == 0 {
                 unwind::write_down(work, (*header).registers[IP]);
             }
@@ -158,7 +158,7 @@ unsafe fn add_stack(index: &mut u32) {
         } else {
             (*header).user_frames = 0;
         }
-        (*work).copied_max = if waiting > WAITING_BYTES { LITTLE_BYTES } else { STACK_BYTES_MAX as u64 };
+        (*work).copied_max = if waiting > SAMPLES_WAITING_BYTES.load() { LITTLE_BYTES } else { STACK_BYTES_MAX as u64 };
         helpers::bpf_loop(PAGES_MAX, copy_page as *mut core::ffi::c_void, (&raw mut *index).cast(), 0);
     }
 }
@@ -195,7 +195,7 @@ unsafe extern "C" fn copy_page(_: u32, index: *mut core::ffi::c_void) -> i64 {
 unsafe fn wakes(work: *const SampleScratch) -> bool {
     unsafe {
         let header = &raw const (*work).header;
-        if waiting_bytes() > WAITING_BYTES {
+        if waiting_bytes() > SAMPLES_WAITING_BYTES.load() {
             return true;
         }
         if (*header).user == 0 || ((*work).walk.pid == (*header).pid && (*header).stack_bytes == 0) {
