@@ -42,11 +42,45 @@ pub enum StartError {
 pub struct ProbeState {
     pub hook: &'static str,
     pub target: String,
-    pub attached: bool,
+    pub standing: Standing,
     pub reason: String,
     pub hits: Option<u64>,
     /// Known only while the kernel counts (`kernel.bpf_stats_enabled`).
     pub run_time_ns: Option<u64>,
+}
+
+impl ProbeState {
+    pub fn attached(&self) -> bool {
+        self.standing == Standing::Attached
+    }
+}
+
+/// How a hook stands: whether something is not seen that should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    Attached,
+    /// Nobody has asked for what it tells.
+    Off,
+    /// Not to be had, but another way does the same.
+    Replaced,
+    /// Not to be had: what it would tell is not seen.
+    Refused,
+}
+
+impl Standing {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Attached => "attached",
+            Self::Off => "off",
+            Self::Replaced => "replaced",
+            Self::Refused => "refused",
+        }
+    }
+
+    /// Of what was asked for.
+    pub fn of<T, E>(attached: &Result<T, E>) -> Self {
+        if attached.is_ok() { Self::Attached } else { Self::Refused }
+    }
 }
 
 /// Each program, the tracepoint it is attached to, and why.
@@ -192,7 +226,7 @@ impl Capture {
             capture.probes.push(ProbeState {
                 hook: "tp_btf",
                 target: target.to_owned(),
-                attached: attached.is_ok(),
+                standing: Standing::of(&attached),
                 reason: attached.err().unwrap_or_else(|| reason.to_owned()),
                 hits: None,
                 run_time_ns: None,
@@ -217,9 +251,9 @@ impl Capture {
             Ok(keys) => format!("{} listening ports known before the start", keys.len()),
             Err(what) => what.clone(),
         };
-        let attached = found.is_ok();
+        let standing = Standing::of(&found);
         let target = "task_file".to_owned();
-        self.probes.push(ProbeState { hook: "iter", target, attached, reason, hits: None, run_time_ns: None });
+        self.probes.push(ProbeState { hook: "iter", target, standing, reason, hits: None, run_time_ns: None });
         let Ok(keys) = found else { return };
         let Some(map) = self.ebpf.map_mut("LISTENERS") else { return };
         let Ok(mut map) = HashMap::<_, PodListenKey, u32>::try_from(map) else { return };
@@ -353,7 +387,7 @@ impl Capture {
                 target => hook::NAMES.iter().position(|name| *name == target).map(|at| (at, programs.nth(at))),
             };
             let Some((at, program)) = known else { continue };
-            probe.hits = probe.attached.then_some(hits[at]);
+            probe.hits = probe.attached().then_some(hits[at]);
             let info = program.and_then(|name| self.ebpf.program(name)).and_then(|p| p.info().ok());
             probe.run_time_ns = info.map(|i| i.run_time().as_nanos() as u64).filter(|ns| *ns > 0);
         }

@@ -111,7 +111,8 @@ impl Housekeeper {
             let row = ProbeStatus {
                 hook: Some(probe.hook.as_bytes()),
                 target: Some(probe.target.as_bytes()),
-                attached: Some(probe.attached),
+                attached: Some(probe.attached()),
+                state: Some(probe.standing.name().as_bytes()),
                 reason: Some(probe.reason.as_bytes()),
                 hits: probe.hits.map(|n| n as i64),
                 run_time_ns: probe.run_time_ns.map(|n| n as i64),
