@@ -9,7 +9,7 @@ use std::time::Duration;
 use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray, RingBuf};
 use aya::programs::{BtfTracePoint, Iter};
 use aya::{Btf as AyaBtf, Ebpf, EbpfLoader, Pod};
-use ebpf_abi::{Counters, Decision, ListenKey, Python, RINGS_MAX, SAMPLE_PLACES, hook};
+use ebpf_abi::{Counters, Decision, ListenKey, Policy, Python, RINGS_MAX, SAMPLE_PLACES, hook};
 
 use super::heap::{self, HeapProbes};
 use super::unwind_maps::UnwindMaps;
@@ -130,9 +130,10 @@ impl Ring {
     }
 }
 
-/// What user space decides about connections.
+/// What user space decides about connections, and about all of a process.
 pub struct Policies {
     by_connection: HashMap<MapData, u64, PodDecision>,
+    by_process: HashMap<MapData, u32, Policy>,
     epoch: Mutex<(Array<MapData, u32>, u32)>,
 }
 
@@ -142,6 +143,20 @@ impl Policies {
         if self.by_connection.insert(connection, PodDecision(decision), 0).is_err() {
             return false;
         }
+        self.changed()
+    }
+
+    /// The most that is copied of any connection of a process; `None` when nothing is left out. False when the kernel takes no more.
+    pub fn limit_process(&mut self, pid: u32, most: Option<Policy>) -> bool {
+        let told = match most {
+            Some(policy) => self.by_process.insert(pid, policy, 0),
+            None => self.by_process.remove(&pid),
+        };
+        told.is_ok() && self.changed()
+    }
+
+    /// The programs look again.
+    fn changed(&self) -> bool {
         let mut epoch = self.epoch.lock().unwrap_or_else(|e| e.into_inner());
         epoch.1 = epoch.1.wrapping_add(1);
         let value = epoch.1;
@@ -306,8 +321,9 @@ impl Capture {
     /// The policies; they can be taken once.
     pub fn take_policies(&mut self) -> Option<Policies> {
         let by_connection = HashMap::try_from(self.ebpf.take_map("POLICIES")?).ok()?;
+        let by_process = HashMap::try_from(self.ebpf.take_map("STEPS")?).ok()?;
         let epoch = Array::try_from(self.ebpf.take_map("EPOCH")?).ok()?;
-        Some(Policies { by_connection, epoch: Mutex::new((epoch, 0)) })
+        Some(Policies { by_connection, by_process, epoch: Mutex::new((epoch, 0)) })
     }
 
     /// Whether user space programs can be probed, or why not.
@@ -360,6 +376,7 @@ impl Capture {
                 (&mut sum.plain_copied, one.plain_copied),
                 (&mut sum.plain_counted, one.plain_counted),
                 (&mut sum.plain_ring_full, one.plain_ring_full),
+                (&mut sum.plain_over_budget, one.plain_over_budget),
                 (&mut sum.plain_unread, one.plain_unread),
                 (&mut sum.samples_seen, one.samples_seen),
                 (&mut sum.samples_copied, one.samples_copied),

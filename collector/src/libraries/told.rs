@@ -26,9 +26,18 @@ impl Told {
 
     /// Why something is not probed; each target once.
     pub fn refuse(&self, target: &str, reason: &str) {
+        self.without_probe(target, Standing::Refused, reason.to_owned());
+    }
+
+    /// A function is not probed, because it goes on in `other`, which is.
+    pub fn replace(&self, target: &str, other: &str) {
+        self.without_probe(target, Standing::Replaced, format!("not needed: it goes on in {other}"));
+    }
+
+    fn without_probe(&self, target: &str, standing: Standing, reason: String) {
         let refusals = &mut self.lock().refusals;
         if refusals.len() < REFUSALS_MAX && !refusals.iter().any(|r| r.target == target) {
-            refusals.push(state(target.to_owned(), Standing::Refused, reason.to_owned()));
+            refusals.push(state(target.to_owned(), standing, reason));
         }
     }
 
