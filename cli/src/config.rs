@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use collector::kernel::PROFILE_HZ_MAX;
+use collector::live::{BudgetLimits, BudgetRate};
 use serde::{Deserialize, Serialize};
 
 use crate::args::RunArgs;
@@ -44,6 +45,48 @@ pub struct Config {
     /// OpenTelemetry collector that profiles are sent to by HTTP; none when empty.
     #[cfg(feature = "otlp")]
     pub otlp_profiles: String,
+    /// What earshot may take before it copies less of the processes that cost the most.
+    pub budget: Budget,
+}
+
+/// Limits beyond which less is copied: the beginning of each transfer, then nothing, until there is room again. 0 is no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Budget {
+    /// Processor time of what reads and parses traffic, in percent of one CPU.
+    pub cpu_percent: u64,
+    /// Transfers that are read in a second, of all processes: a request with its response is two or more.
+    pub host_events_per_second: u64,
+    /// Copied data in a second, in MiB, of all processes.
+    pub host_mib_per_second: u64,
+    /// Transfers that are read in a second, of one process.
+    pub process_events_per_second: u64,
+    /// Copied data in a second, in MiB, of one process.
+    pub process_mib_per_second: u64,
+}
+
+impl Default for Budget {
+    /// Three quarters of a CPU read more than two CPUs serve; the other limits are for what is dear in another way, such as memory.
+    fn default() -> Self {
+        Self {
+            cpu_percent: 75,
+            host_events_per_second: 1_000_000,
+            host_mib_per_second: 1024,
+            process_events_per_second: 500_000,
+            process_mib_per_second: 512,
+        }
+    }
+}
+
+impl Budget {
+    pub fn limits(self) -> BudgetLimits {
+        let rate = |events, mib: u64| BudgetRate { events, bytes: mib.saturating_mul(1 << 20) };
+        BudgetLimits {
+            cpu_percent: self.cpu_percent,
+            host: rate(self.host_events_per_second, self.host_mib_per_second),
+            process: rate(self.process_events_per_second, self.process_mib_per_second),
+        }
+    }
 }
 
 impl Default for Config {
@@ -65,6 +108,7 @@ impl Default for Config {
             profile_rss_growth: false,
             #[cfg(feature = "otlp")]
             otlp_profiles: String::new(),
+            budget: Budget::default(),
         }
     }
 }
@@ -185,6 +229,15 @@ mod tests {
     #[test]
     fn the_printed_configuration_can_be_read_back() {
         let text = toml::to_string(&Config::default()).unwrap();
-        assert_eq!(toml::from_str::<Config>(&text).unwrap().data_dir, Config::default().data_dir);
+        let read = toml::from_str::<Config>(&text).unwrap();
+        assert_eq!((read.data_dir, read.budget), (Config::default().data_dir, Budget::default()));
+    }
+
+    #[test]
+    fn a_budget_is_a_group_of_its_own_and_zero_is_no_limit() {
+        let config: Config = toml::from_str("[budget]\ncpu_percent = 0\nprocess_mib_per_second = 2").unwrap();
+        let limits = config.budget.limits();
+        assert_eq!((limits.cpu_percent, limits.process.bytes, limits.process.events), (0, 2 << 20, 500_000));
+        assert!(toml::from_str::<Config>("[budget]\ncpu = 1").is_err());
     }
 }

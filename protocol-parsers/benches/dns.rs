@@ -23,11 +23,11 @@ fn main() {
         [(Flow::ToServer, message(0x0100, record_type, 0, &[])), (Flow::ToClient, message(0x8180, record_type, records, data))]
     };
     let udp = |name, segments: &[(Flow, Vec<u8>)]| {
-        measure::measure(&dns::PROTOCOL, Transport::Datagram, name, 1, segments, usize::MAX);
+        measure::measure(&dns::PROTOCOL, Transport::Datagram, name, 1, segments, usize::MAX, 200);
     };
     udp("A, one answer", &exchange(1, 1, &[192, 0, 2, 1]));
     udp("AAAA, 30 answers", &exchange(28, 30, &[0x20; 16]));
     udp("HTTPS, one answer", &exchange(65, 1, b"\0\x01\0\0\x01\0\x06\x02h2\x02h3"));
     let tcp = exchange(1, 1, &[192, 0, 2, 1]).map(|(flow, message)| (flow, framed(message)));
-    measure::measure(&dns::PROTOCOL, Transport::Stream, "A over TCP", 1, &tcp, usize::MAX);
+    measure::measure(&dns::PROTOCOL, Transport::Stream, "A over TCP", 1, &tcp, usize::MAX, 200);
 }

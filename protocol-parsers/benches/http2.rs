@@ -1,50 +1,14 @@
 //! How many HTTP/2 streams a second one core parses: `cargo bench -p protocol-parsers --bench http2`.
 //!
-//! In: conversations made up here, each on a connection of its own. Out: streams/s and MB/s of each. Time on the processor,
-//! best of several rounds.
+//! In: conversations made up here, each on a connection of its own. Out: streams/s and MB/s of each.
 
-use std::hint::black_box;
-use std::time::{Duration, Instant};
+mod measure;
 
-use protocol_parsers::{Exchange, Flow, Moment, Output, Segment, Settings, Skipped, Transport};
-use schema::{ColumnWriter, Row, Value};
+use protocol_parsers::{Flow, Transport, http2};
 
-const ROUNDS: usize = 5;
-const ROUND: Duration = Duration::from_millis(600);
 /// Streams of one connection, and how many are open at a time.
 const STREAMS: u32 = 1000;
 const CONCURRENT: u32 = 10;
-
-/// Reads every value of a row, as a batch would.
-#[derive(Default)]
-struct Count {
-    rows: u64,
-    skipped: u64,
-    bytes: u64,
-}
-
-impl Output for Count {
-    fn row(&mut self, row: &dyn Row, exchange: &Exchange<'_>) {
-        self.rows += 1;
-        row.write(self);
-        black_box(exchange);
-    }
-    fn skipped(&mut self, _: Skipped, _: u64, bytes: u64) {
-        self.skipped += bytes;
-    }
-}
-
-impl ColumnWriter for Count {
-    fn values(&mut self, values: &[Value<'_>]) {
-        for value in values {
-            match black_box(value) {
-                Value::Text(text) => self.bytes += text.len() as u64,
-                Value::List(texts) => self.bytes += texts.iter().map(|t| t.len() as u64).sum::<u64>(),
-                _ => {}
-            }
-        }
-    }
-}
 
 /// One end of a connection.
 struct End(fluke_hpack::Encoder<'static>);
@@ -117,35 +81,6 @@ fn conversation(
     segments
 }
 
-fn measure(name: &str, segments: &[(Flow, Vec<u8>)], piece: usize) {
-    let bytes_each: usize = segments.iter().map(|s| s.1.len()).sum();
-    let mut best = 0.0_f64;
-    for _ in 0..ROUNDS {
-        let mut out = Count::default();
-        let (started, cpu, mut times, mut at) = (Instant::now(), cpu_time(), 0_u64, Moment::default());
-        while started.elapsed() < ROUND {
-            let mut parser = (protocol_parsers::http2::PROTOCOL.parser)(&Settings::default(), Transport::Stream, true);
-            for (flow, bytes) in segments {
-                at.mono_ns += 1000;
-                for bytes in bytes.chunks(piece) {
-                    parser.bytes(Segment { flow: *flow, bytes, at, remote: None }, &mut out);
-                }
-            }
-            times += 1;
-        }
-        assert_eq!((out.rows, out.skipped), (times * u64::from(STREAMS), 0), "{name}");
-        let spent = cpu_time().zip(cpu).map_or(started.elapsed(), |(now, then)| now - then);
-        best = best.max(times as f64 / spent.as_secs_f64());
-    }
-    println!("{name:28} {:>12.0} rows/s {:>9.0} MB/s", best * f64::from(STREAMS), best * bytes_each as f64 / 1e6);
-}
-
-/// Time that this thread has run, where the system tells; others may use the machine too.
-fn cpu_time() -> Option<Duration> {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    text.split(' ').next()?.parse().ok().map(Duration::from_nanos)
-}
-
 fn main() {
     let small = conversation(
         |end, out, stream| end.headers(out, stream, true, BROWSER),
@@ -174,6 +109,9 @@ fn main() {
             }
         },
     );
+    let measure = |name, segments: &[(Flow, Vec<u8>)], piece| {
+        measure::measure(&http2::PROTOCOL, Transport::Stream, name, u64::from(STREAMS), segments, piece, 1);
+    };
     measure("small responses", &small, usize::MAX);
     measure("in pieces of 64 bytes", &small, 64);
     measure("unary calls of gRPC", &call, usize::MAX);

@@ -32,7 +32,7 @@ fn main() {
     let ok = packet(1, b"\0\x01\0\x02\0\0\0");
     let select = query("SELECT c FROM sbtest1 WHERE id=5047");
     let measure = |name, rows, segments: &[(Flow, Vec<u8>)], piece| {
-        measure::measure(&mysql::PROTOCOL, Transport::Stream, name, rows, segments, piece);
+        measure::measure(&mysql::PROTOCOL, Transport::Stream, name, rows, segments, piece, 200);
     };
     let insert = query("INSERT INTO t (id, name, at) VALUES (1, 'some name', now())");
     measure("SELECT of one row", 1, &[(Flow::ToServer, select.clone()), (Flow::ToClient, result(1))], usize::MAX);

@@ -49,7 +49,7 @@ static LOGGED_IN: Protocol = Protocol {
 
 fn main() {
     let measure = |name, rows, segments: &[(Flow, Vec<u8>)], piece| {
-        measure::measure(&LOGGED_IN, Transport::Stream, name, rows, segments, piece);
+        measure::measure(&LOGGED_IN, Transport::Stream, name, rows, segments, piece, 200);
     };
     let up = |messages: &[Vec<u8>]| (Flow::ToServer, messages.concat());
     let down = |messages: &[Vec<u8>]| (Flow::ToClient, messages.concat());

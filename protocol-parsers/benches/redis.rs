@@ -15,7 +15,7 @@ fn main() {
     let up = |text: String| (Flow::ToServer, text.into_bytes());
     let down = |text: String| (Flow::ToClient, text.into_bytes());
     let measure = |name, rows, segments: &[(Flow, Vec<u8>)], piece| {
-        measure::measure(&redis::PROTOCOL, Transport::Stream, name, rows, segments, piece);
+        measure::measure(&redis::PROTOCOL, Transport::Stream, name, rows, segments, piece, 200);
     };
     let (get, set) = (resp(&["GET", "key:000000001234"]), resp(&["SET", "key:000000001234", "xxx"]));
     let value = "$3\r\nxxx\r\n".to_owned();

@@ -150,6 +150,9 @@ fn the_view_of_all_requests_and_what_is_lost() -> anyhow::Result<()> {
     let detached = earshot
         .rows("SELECT hook, target, reason FROM probe_status WHERE NOT attached AND reason NOT LIKE 'switched on by %'")?;
     assert!(detached.is_empty(), "{detached:?}");
+    let off = earshot.rows("SELECT target, state FROM probe_status WHERE NOT attached ORDER BY target")?;
+    let nobody_asked = |target| json!({ "target": target, "state": "off" });
+    assert_eq!(off, ["heap", "page-faults", "rss_stat"].map(nobody_asked));
     // earshot's own connections are no rows, and are counted
     let own = format!("SELECT count(*) AS n FROM http_events WHERE local_port = {0} OR remote_port = {0}", earshot.port);
     assert_eq!(earshot.number(&own)?, 0);

@@ -36,7 +36,7 @@ const TABLES = [
     'time:TIMESTAMP host:VARCHAR process_id:BIGINT pid:INT process_name:VARCHAR connection_id:BIGINT opened_at:TIMESTAMP closed_at:TIMESTAMP protocol:VARCHAR ' +
       'sent_bytes:BIGINT[bytes] received_bytes:BIGINT[bytes] retransmits:BIGINT[packets] rtt_ns:BIGINT[ns] state:VARCHAR',
   ],
-  ['probe_status', 'Each kernel hook: whether it is attached, why or why not, and what it cost so far.', 'time:TIMESTAMP host:VARCHAR hook:VARCHAR target:VARCHAR attached:BOOLEAN reason:VARCHAR hits:BIGINT[events] run_time_ns:BIGINT[ns]'],
+  ['probe_status', 'Each kernel hook: whether it is attached, why or why not, and what it cost so far.', 'time:TIMESTAMP host:VARCHAR hook:VARCHAR target:VARCHAR attached:BOOLEAN state:VARCHAR reason:VARCHAR hits:BIGINT[events] run_time_ns:BIGINT[ns]'],
   ['lost_events', 'What was lost, left out or cut, by stage and reason.', 'time:TIMESTAMP host:VARCHAR stage:VARCHAR reason:VARCHAR unit:VARCHAR events:BIGINT[events] bytes:BIGINT[bytes] connection_id:BIGINT'],
 ];
 

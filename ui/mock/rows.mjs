@@ -183,13 +183,14 @@ export class Rows {
 }
 
 function hooks(now) {
-  const hook = (kind, target, attached, reason, hits, time) => ({ time: rfc3339(now), host: HOST, hook: kind, target, attached, reason, hits, run_time_ns: time });
+  const hook = (kind, target, state, reason, hits, time) => ({ time: rfc3339(now), host: HOST, hook: kind, target, attached: state === 'attached', state, reason, hits, run_time_ns: time });
   return [
-    hook('tp_btf', 'sock_send_length', true, 'kernel 6.18 has it: cheapest way to see what sockets send', 4_812_220, 264_000_000),
-    hook('tp_btf', 'sock_recv_length', true, 'kernel 6.18 has it: cheapest way to see what sockets receive', 5_120_014, 301_000_000),
-    hook('tp_btf', 'inet_sock_set_state', true, 'connections open and close', 18_200, 1_900_000),
-    hook('tp_btf', 'sched_process_exec', true, 'processes start', 310, 90_000),
-    hook('raw_tp', 'sys_exit', false, 'not needed: the socket tracepoints do its work', null, null),
+    hook('tp_btf', 'sock_send_length', 'attached', 'kernel 6.18 has it: cheapest way to see what sockets send', 4_812_220, 264_000_000),
+    hook('tp_btf', 'sock_recv_length', 'attached', 'kernel 6.18 has it: cheapest way to see what sockets receive', 5_120_014, 301_000_000),
+    hook('tp_btf', 'inet_sock_set_state', 'attached', 'connections open and close', 18_200, 1_900_000),
+    hook('tp_btf', 'sched_process_exec', 'attached', 'processes start', 310, 90_000),
+    hook('raw_tp', 'sys_exit', 'replaced', 'the socket tracepoints do its work', null, null),
+    hook('perf_event', 'page-faults', 'off', 'switched on by --profile-faults', null, null),
   ];
 }
 

@@ -1,6 +1,6 @@
 //! `earshot doctor`: what works here, what does not, and what to do about it.
 
-use collector::kernel::{Capture, ON_REQUEST, StartError, WantedSamples, can_read_kernel, missing_privileges};
+use collector::kernel::{Capture, Standing, StartError, WantedSamples, can_read_kernel, missing_privileges};
 
 use crate::args::DoctorArgs;
 use crate::config::Config;
@@ -113,7 +113,7 @@ fn capture(works: &mut bool) -> Vec<Finding> {
             .into_iter()
             .map(|p| {
                 finding(
-                    p.attached || p.reason == ON_REQUEST,
+                    matches!(p.standing, Standing::Attached | Standing::Off),
                     "probe",
                     format!("{} {}: {}", p.hook, p.target, p.reason),
                     "less is known without it",

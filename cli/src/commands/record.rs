@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use arrow::array::RecordBatch;
 use collector::kernel::WantedSamples;
-use collector::live::{Live, Settings};
+use collector::live::{BudgetLimits, Live, Settings};
 use collector::replay::recording::Writer;
 
 use crate::args::RecordArgs;
@@ -46,6 +46,8 @@ async fn write(file: PathBuf, seconds: Option<u64>) -> Done {
         // no row is kept
         redact: false,
         profile: WantedSamples::default(),
+        // a recording is of what there is
+        budget: BudgetLimits::default(),
         sink: Arc::new(Nowhere),
         recorder: Some(Box::new(writer)),
     };

@@ -123,6 +123,7 @@ fn start_capture(config: &Config, host: String, store: Arc<Store>) -> Result<Liv
         parsing: config.parsing(),
         redact: config.redact_statements,
         profile: WantedSamples { hz: config.profile_hz, faults: config.profile_faults, growth: config.profile_rss_growth },
+        budget: config.budget.limits(),
         sink: Arc::new(StoreSink(store)),
         recorder: None,
     })

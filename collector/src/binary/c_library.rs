@@ -54,7 +54,16 @@ pub fn analyse(elf: &Elf<'_>, return_probes: bool) -> Result<Option<Analysis>, E
 }
 
 fn nothing(elf: &Elf<'_>, kind: Kind, confidence: Confidence) -> Analysis {
-    Analysis { kind, build_id: elf.build_id(), version: None, sites: vec![], refused: vec![], confidence, layout: None }
+    Analysis {
+        kind,
+        build_id: elf.build_id(),
+        version: None,
+        sites: vec![],
+        refused: vec![],
+        forwarding: vec![],
+        confidence,
+        layout: None,
+    }
 }
 
 fn with_sites(

@@ -85,7 +85,7 @@ impl Function {
         let graph = explore(TailCalls::Stop)?;
         let forwards = graph.as_ref().is_ok_and(Graph::only_forwards);
         if let Some(name) = self.forwards_to.filter(|name| forwards && others.iter().any(|other| other.name == *name)) {
-            analysis.refused.push((symbol.name.clone(), format!("not needed: it goes on in {name}")));
+            analysis.forwarding.push((symbol.name.clone(), name));
             return Ok(());
         }
         let longer = match self.need {

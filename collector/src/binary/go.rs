@@ -38,6 +38,7 @@ pub fn analyse(elf: &Elf<'_>) -> Result<Option<Analysis>, Error> {
         version,
         sites: vec![],
         refused: vec![],
+        forwarding: vec![],
         confidence: Confidence::Symbol,
         layout: Some(layout),
     };

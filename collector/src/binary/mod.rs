@@ -72,6 +72,7 @@ fn analysed(file: &File, return_probes: bool) -> Result<Option<Analysis>, Error>
     Ok(found.into_iter().flatten().reduce(|mut all, other| {
         all.sites.extend(other.sites);
         all.refused.extend(other.refused);
+        all.forwarding.extend(other.forwarding);
         all
     }))
 }

@@ -50,6 +50,7 @@ pub fn analyse(elf: &Elf<'_>, return_probes: bool) -> Result<Option<Analysis>, E
         version: Some(version),
         sites: vec![],
         refused: vec![],
+        forwarding: vec![],
         confidence,
         layout: None,
     };

@@ -159,6 +159,8 @@ pub struct Analysis {
     pub sites: Vec<Site>,
     /// Functions that are there but cannot be probed, and why.
     pub refused: Vec<(String, String)>,
+    /// Functions that need no probe, because they go on in one that has its own: which.
+    pub forwarding: Vec<(String, &'static str)>,
     pub confidence: Confidence,
     /// Of a Go program.
     pub layout: Option<Layout>,

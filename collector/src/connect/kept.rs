@@ -70,6 +70,11 @@ impl Kept {
         self.read(table, read)
     }
 
+    /// The values of a column of truth values that are not null.
+    pub fn flags(&self, table: &str, column: &str) -> Vec<bool> {
+        self.read(table, |batch| batch.column_by_name(column).expect(column).as_boolean().iter().flatten().collect())
+    }
+
     fn read<T>(&self, table: &str, column: impl Fn(&RecordBatch) -> Vec<T>) -> Vec<T> {
         let batches = self.0.lock().expect("no writer panicked");
         batches.iter().filter(|(name, _)| *name == table).flat_map(|(_, batch)| column(batch)).collect()

@@ -2,6 +2,8 @@
 //!
 //! In: [`Event`]s. Out: rows through a [`crate::batch::Writer`]. Knows no protocol and no kernel.
 
+#[cfg(test)]
+mod budget_tests;
 mod classify;
 #[cfg(test)]
 mod closing_tests;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray, RingBuf};
 use aya::programs::{BtfTracePoint, Iter};
 use aya::{Btf as AyaBtf, Ebpf, EbpfLoader, Pod};
-use ebpf_abi::{Counters, Decision, ListenKey, Python, RINGS_MAX, SAMPLE_PLACES, hook};
+use ebpf_abi::{Counters, Decision, ListenKey, Policy, Python, RINGS_MAX, SAMPLE_PLACES, hook};
 
 use super::heap::{self, HeapProbes};
 use super::unwind_maps::UnwindMaps;
@@ -42,11 +42,45 @@ pub enum StartError {
 pub struct ProbeState {
     pub hook: &'static str,
     pub target: String,
-    pub attached: bool,
+    pub standing: Standing,
     pub reason: String,
     pub hits: Option<u64>,
     /// Known only while the kernel counts (`kernel.bpf_stats_enabled`).
     pub run_time_ns: Option<u64>,
+}
+
+impl ProbeState {
+    pub fn attached(&self) -> bool {
+        self.standing == Standing::Attached
+    }
+}
+
+/// How a hook stands: whether something is not seen that should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    Attached,
+    /// Nobody has asked for what it tells.
+    Off,
+    /// Not to be had, but another way does the same.
+    Replaced,
+    /// Not to be had: what it would tell is not seen.
+    Refused,
+}
+
+impl Standing {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Attached => "attached",
+            Self::Off => "off",
+            Self::Replaced => "replaced",
+            Self::Refused => "refused",
+        }
+    }
+
+    /// Of what was asked for.
+    pub fn of<T, E>(attached: &Result<T, E>) -> Self {
+        if attached.is_ok() { Self::Attached } else { Self::Refused }
+    }
 }
 
 /// Each program, the tracepoint it is attached to, and why.
@@ -96,9 +130,10 @@ impl Ring {
     }
 }
 
-/// What user space decides about connections.
+/// What user space decides about connections, and about all of a process.
 pub struct Policies {
     by_connection: HashMap<MapData, u64, PodDecision>,
+    by_process: HashMap<MapData, u32, Policy>,
     epoch: Mutex<(Array<MapData, u32>, u32)>,
 }
 
@@ -108,6 +143,20 @@ impl Policies {
         if self.by_connection.insert(connection, PodDecision(decision), 0).is_err() {
             return false;
         }
+        self.changed()
+    }
+
+    /// The most that is copied of any connection of a process; `None` when nothing is left out. False when the kernel takes no more.
+    pub fn limit_process(&mut self, pid: u32, most: Option<Policy>) -> bool {
+        let told = match most {
+            Some(policy) => self.by_process.insert(pid, policy, 0),
+            None => self.by_process.remove(&pid),
+        };
+        told.is_ok() && self.changed()
+    }
+
+    /// The programs look again.
+    fn changed(&self) -> bool {
         let mut epoch = self.epoch.lock().unwrap_or_else(|e| e.into_inner());
         epoch.1 = epoch.1.wrapping_add(1);
         let value = epoch.1;
@@ -192,7 +241,7 @@ impl Capture {
             capture.probes.push(ProbeState {
                 hook: "tp_btf",
                 target: target.to_owned(),
-                attached: attached.is_ok(),
+                standing: Standing::of(&attached),
                 reason: attached.err().unwrap_or_else(|| reason.to_owned()),
                 hits: None,
                 run_time_ns: None,
@@ -217,9 +266,9 @@ impl Capture {
             Ok(keys) => format!("{} listening ports known before the start", keys.len()),
             Err(what) => what.clone(),
         };
-        let attached = found.is_ok();
+        let standing = Standing::of(&found);
         let target = "task_file".to_owned();
-        self.probes.push(ProbeState { hook: "iter", target, attached, reason, hits: None, run_time_ns: None });
+        self.probes.push(ProbeState { hook: "iter", target, standing, reason, hits: None, run_time_ns: None });
         let Ok(keys) = found else { return };
         let Some(map) = self.ebpf.map_mut("LISTENERS") else { return };
         let Ok(mut map) = HashMap::<_, PodListenKey, u32>::try_from(map) else { return };
@@ -272,8 +321,9 @@ impl Capture {
     /// The policies; they can be taken once.
     pub fn take_policies(&mut self) -> Option<Policies> {
         let by_connection = HashMap::try_from(self.ebpf.take_map("POLICIES")?).ok()?;
+        let by_process = HashMap::try_from(self.ebpf.take_map("STEPS")?).ok()?;
         let epoch = Array::try_from(self.ebpf.take_map("EPOCH")?).ok()?;
-        Some(Policies { by_connection, epoch: Mutex::new((epoch, 0)) })
+        Some(Policies { by_connection, by_process, epoch: Mutex::new((epoch, 0)) })
     }
 
     /// Whether user space programs can be probed, or why not.
@@ -326,6 +376,7 @@ impl Capture {
                 (&mut sum.plain_copied, one.plain_copied),
                 (&mut sum.plain_counted, one.plain_counted),
                 (&mut sum.plain_ring_full, one.plain_ring_full),
+                (&mut sum.plain_over_budget, one.plain_over_budget),
                 (&mut sum.plain_unread, one.plain_unread),
                 (&mut sum.samples_seen, one.samples_seen),
                 (&mut sum.samples_copied, one.samples_copied),
@@ -353,7 +404,7 @@ impl Capture {
                 target => hook::NAMES.iter().position(|name| *name == target).map(|at| (at, programs.nth(at))),
             };
             let Some((at, program)) = known else { continue };
-            probe.hits = probe.attached.then_some(hits[at]);
+            probe.hits = probe.attached().then_some(hits[at]);
             let info = program.and_then(|name| self.ebpf.program(name)).and_then(|p| p.info().ok());
             probe.run_time_ns = info.map(|i| i.run_time().as_nanos() as u64).filter(|ns| *ns > 0);
         }

@@ -5,6 +5,11 @@ pub fn monotonic_ns() -> u64 {
     now(libc::CLOCK_MONOTONIC)
 }
 
+/// Nanoseconds that the calling thread has computed for.
+pub fn thread_cpu_ns() -> u64 {
+    now(libc::CLOCK_THREAD_CPUTIME_ID)
+}
+
 fn now(clock: libc::clockid_t) -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the pointer is valid for the call, and these clocks exist on every Linux.

@@ -8,7 +8,7 @@ use aya::maps::{Array, HashMap, MapData, PerCpuArray, PerCpuValues};
 use aya::{Ebpf, Pod};
 use ebpf_abi::{HEAP_SITES_MAX, HeapCounts, HeapSample, HeapSession, HeapSite, allocator};
 
-use super::capture::{ProbeState, chain};
+use super::capture::{ProbeState, Standing, chain};
 use super::multi::{self, Form, Program, Spot};
 use super::uprobes::Run;
 
@@ -65,7 +65,7 @@ pub struct HeapProbes {
 }
 
 /// Why nothing is attached where all is well.
-pub const ON_REQUEST: &str = "switched on by earshot heap";
+const ON_REQUEST: &str = "switched on by earshot heap";
 
 /// The programs, loaded.
 pub struct Programs {
@@ -91,14 +91,14 @@ impl Programs {
     }
 }
 
-/// What `probe_status` says where no heap can be profiled, or no process's is.
+/// What `probe_status` says where no heap can be profiled.
 pub fn refused(why: &str) -> ProbeState {
-    state("heap", false, why)
+    state("heap", Standing::Refused, why)
 }
 
-fn state(target: &str, attached: bool, reason: &str) -> ProbeState {
+fn state(target: &str, standing: Standing, reason: &str) -> ProbeState {
     let (target, reason) = (target.to_owned(), reason.to_owned());
-    ProbeState { hook: "uprobe", target, attached, reason, hits: None, run_time_ns: None }
+    ProbeState { hook: "uprobe", target, standing, reason, hits: None, run_time_ns: None }
 }
 
 impl HeapProbes {
@@ -213,8 +213,8 @@ impl HeapProbes {
 
     /// How returns are looked at, then every place.
     pub fn states(&self) -> Vec<ProbeState> {
-        let Some(attached) = &self.attached else { return vec![refused(ON_REQUEST)] };
-        let places = attached.places.iter().map(|(target, reason)| state(target, true, reason));
-        std::iter::once(state("heap", true, &attached.how)).chain(places).collect()
+        let Some(attached) = &self.attached else { return vec![state("heap", Standing::Off, ON_REQUEST)] };
+        let places = attached.places.iter().map(|(target, reason)| state(target, Standing::Attached, reason));
+        std::iter::once(state("heap", Standing::Attached, &attached.how)).chain(places).collect()
     }
 }

@@ -18,9 +18,9 @@ mod samples;
 mod unwind_maps;
 mod uprobes;
 
-pub use capture::{Capture, Policies, ProbeState, Pythons, Ring, StartError};
-pub use clock::{Clock, boottime_minus_monotonic_ns, monotonic_ns};
-pub use heap::{HeapProbe, HeapProbes, ON_REQUEST};
+pub use capture::{Capture, Policies, ProbeState, Pythons, Ring, Standing, StartError};
+pub use clock::{Clock, boottime_minus_monotonic_ns, monotonic_ns, thread_cpu_ns};
+pub use heap::{HeapProbe, HeapProbes};
 pub use mappings::{Mapped, Mappings};
 pub use privileges::{can_read_kernel, missing_privileges, prefer_this_thread, raise_limits, release_memory};
 pub use record::{PythonFrames, Record, Sample, decode, decode_python, decode_sample};

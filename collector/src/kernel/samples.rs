@@ -7,7 +7,7 @@ use aya::programs::{BtfTracePoint, KProbe, PerfEvent};
 use aya::{Btf, Ebpf};
 use ebpf_abi::{FAULTS_PERIOD, SAMPLES_BYTES_MAX, SAMPLES_BYTES_MIN, hook};
 
-use super::capture::{ProbeState, chain};
+use super::capture::{ProbeState, Standing, chain};
 
 /// Ticks a second at the most.
 pub const PROFILE_HZ_MAX: u32 = 997;
@@ -75,7 +75,7 @@ pub fn load(ebpf: &mut Ebpf, btf: &Btf, wanted: Wanted) -> Vec<(&'static str, St
 pub fn attach(ebpf: &mut Ebpf, btf: &Btf, wanted: Wanted, pages_known: bool, walks: Result<(), String>) -> Vec<ProbeState> {
     let hz = wanted.hz;
     if hz == 0 {
-        let off = |(_, at)| state("off", hook::NAMES[at], Err("the profiler is switched off (--profile-hz 0)".to_owned()));
+        let off = |(_, at)| off("off", hook::NAMES[at], "the profiler is switched off (--profile-hz 0)");
         return PROGRAMS.into_iter().map(off).collect();
     }
     let callers = walks.err().map(|why| format!("; callers are found in user space, because the kernel refuses to: {why}"));
@@ -83,16 +83,22 @@ pub fn attach(ebpf: &mut Ebpf, btf: &Btf, wanted: Wanted, pages_known: bool, wal
     let ticks = attach_event(ebpf, "sample_tick", SoftwareEvent::CpuClock, period_ns(hz))
         .map(|cpus| format!("stacks of what runs, {hz} times a second on each of {cpus} CPUs{callers}"));
     // the kernel counts every fault for it, which a program that does little else feels
+    let (hook, target) = ("perf_event", hook::NAMES[hook::FAULT]);
     let faults = if wanted.faults {
-        attach_event(ebpf, "fault", SoftwareEvent::PageFaults, FAULTS_PERIOD)
+        let attached = attach_event(ebpf, "fault", SoftwareEvent::PageFaults, FAULTS_PERIOD);
+        state(hook, target, attached.map(|_| format!("stacks of one page fault in {FAULTS_PERIOD}")))
     } else {
-        Err("switched on by --profile-faults".to_owned())
+        off(hook, target, "switched on by --profile-faults")
     };
     // it runs at every fault, too
+    let (hook, target) = ("tp_btf", hook::NAMES[hook::GROWTH]);
     let growth = match (wanted.growth, pages_known) {
-        (false, _) => Err("switched on by --profile-rss-growth".to_owned()),
-        (true, false) => Err("this kernel counts the memory of processes in another way".to_owned()),
-        (true, true) => attach_tracepoint(ebpf, btf, "growth", hook::GROWTH),
+        (false, _) => off(hook, target, "switched on by --profile-rss-growth"),
+        (true, false) => state(hook, target, Err("this kernel counts the memory of processes in another way".to_owned())),
+        (true, true) => {
+            let attached = attach_tracepoint(ebpf, btf, "growth", hook::GROWTH);
+            state(hook, target, attached.map(|()| "where the memory of processes grows".to_owned()))
+        }
     };
     // a wait that is seen to begin and never to end would only cost time, and so would who ended one that nobody sees
     let tracepoint = attach_tracepoint(ebpf, btf, "switch_in", hook::SWITCH_IN);
@@ -118,17 +124,20 @@ pub fn attach(ebpf: &mut Ebpf, btf: &Btf, wanted: Wanted, pages_known: bool, wal
         ),
         state(hook, target, ends.map(|()| "where threads waited".to_owned())),
         state("tp_btf", hook::NAMES[hook::WAKING], wakers.map(|()| "who wakes threads that wait".to_owned())),
-        state("perf_event", hook::NAMES[hook::FAULT], faults.map(|_| format!("stacks of one page fault in {FAULTS_PERIOD}"))),
-        state("tp_btf", hook::NAMES[hook::GROWTH], growth.map(|()| "where the memory of processes grows".to_owned())),
+        faults,
+        growth,
     ]
 }
 
 fn state(hook: &'static str, target: &str, attached: Result<String, String>) -> ProbeState {
-    let (attached, reason) = match attached {
-        Ok(reason) => (true, reason),
-        Err(reason) => (false, reason),
-    };
-    ProbeState { hook, target: target.to_owned(), attached, reason, hits: None, run_time_ns: None }
+    let standing = Standing::of(&attached);
+    let (Ok(reason) | Err(reason)) = attached;
+    ProbeState { hook, target: target.to_owned(), standing, reason, hits: None, run_time_ns: None }
+}
+
+/// Nobody asked for it; `how` says how to.
+fn off(hook: &'static str, target: &str, how: &str) -> ProbeState {
+    ProbeState { standing: Standing::Off, ..state(hook, target, Err(how.to_owned())) }
 }
 
 /// A period and not a frequency: with a frequency the kernel delivers more than it is asked for.

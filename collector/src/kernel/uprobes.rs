@@ -11,7 +11,7 @@ use aya::programs::uprobe::{UProbeAttachLocation, UProbeAttachPoint, UProbeLinkI
 use aya::{Ebpf, Pod};
 use ebpf_abi::{SITES_MAX, Site};
 
-use super::capture::{ProbeState, chain};
+use super::capture::{ProbeState, Standing, chain};
 use super::multi;
 
 /// The program that runs at a site.
@@ -264,16 +264,18 @@ impl Uprobes {
 
     /// How places are probed, then every place, and how often it ran since it was attached.
     pub fn states(&self) -> Vec<ProbeState> {
-        let (attached, reason) = match &self.way {
-            Way::Together { .. } => (true, "all places of a file are probed at once".to_owned()),
-            Way::Alone(why) => (false, format!("each place has a perf event of its own, which takes longer: {why}")),
+        let (standing, reason) = match &self.way {
+            Way::Together { .. } => (Standing::Attached, "all places of a file are probed at once".to_owned()),
+            Way::Alone(why) => {
+                (Standing::Replaced, format!("each place has a perf event of its own, which takes longer: {why}"))
+            }
         };
         let target = "uprobe_multi".to_owned();
-        let mut states = vec![ProbeState { hook: "uprobe", target, attached, reason, hits: None, run_time_ns: None }];
+        let mut states = vec![ProbeState { hook: "uprobe", target, standing, reason, hits: None, run_time_ns: None }];
         let state = |placed: &Placed| ProbeState {
             hook: if placed.run == Run::Return { "uretprobe" } else { "uprobe" },
             target: placed.target.clone(),
-            attached: true,
+            standing: Standing::Attached,
             reason: placed.reason.clone(),
             hits: Some(self.count(placed.slot).saturating_sub(placed.before)),
             run_time_ns: None,

@@ -79,6 +79,7 @@ mod tests {
             version: None,
             sites: vec![],
             refused: vec![],
+            forwarding: vec![],
             confidence: Confidence::Exported,
             layout: None,
         }

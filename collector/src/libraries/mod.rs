@@ -246,6 +246,9 @@ impl Libraries {
         for (symbol, why) in &analysis.refused {
             self.told.refuse(&format!("{path}:{symbol}"), why);
         }
+        for (symbol, other) in &analysis.forwarding {
+            self.told.replace(&format!("{path}:{symbol}"), other);
+        }
         let mut library =
             Library { path, probes: None, places: 0, probed_ns: 0, users: HashSet::new(), uses: 0, unused_since: None };
         library.used_by(pid);

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard};
 
-use crate::kernel::ProbeState;
+use crate::kernel::{ProbeState, Standing};
 
 /// Reasons that are remembered of files and functions that are not probed.
 const REFUSALS_MAX: usize = 512;
@@ -26,9 +26,18 @@ impl Told {
 
     /// Why something is not probed; each target once.
     pub fn refuse(&self, target: &str, reason: &str) {
+        self.without_probe(target, Standing::Refused, reason.to_owned());
+    }
+
+    /// A function is not probed, because it goes on in `other`, which is.
+    pub fn replace(&self, target: &str, other: &str) {
+        self.without_probe(target, Standing::Replaced, format!("not needed: it goes on in {other}"));
+    }
+
+    fn without_probe(&self, target: &str, standing: Standing, reason: String) {
         let refusals = &mut self.lock().refusals;
         if refusals.len() < REFUSALS_MAX && !refusals.iter().any(|r| r.target == target) {
-            refusals.push(state(target.to_owned(), false, reason.to_owned()));
+            refusals.push(state(target.to_owned(), standing, reason));
         }
     }
 
@@ -38,7 +47,7 @@ impl Told {
         let by = by_ns.div_ceil(1_000_000);
         let reason =
             format!("attached {by} ms after it was mapped: what the process said before is in lost_events as attached_late");
-        late.push_back(state(format!("{path} in process {pid}"), true, reason));
+        late.push_back(state(format!("{path} in process {pid}"), Standing::Attached, reason));
         if late.len() > LATE_MAX {
             late.pop_front();
         }
@@ -50,8 +59,8 @@ impl Told {
     }
 }
 
-fn state(target: String, attached: bool, reason: String) -> ProbeState {
-    ProbeState { hook: "uprobe", target, attached, reason, hits: None, run_time_ns: None }
+fn state(target: String, standing: Standing, reason: String) -> ProbeState {
+    ProbeState { hook: "uprobe", target, standing, reason, hits: None, run_time_ns: None }
 }
 
 #[cfg(test)]
@@ -68,8 +77,8 @@ mod tests {
         }
         let states = told.states();
         assert_eq!(states.len(), 1 + LATE_MAX);
-        assert_eq!((states[0].reason.as_str(), states[0].attached), ("why", false));
-        assert_eq!((states[1].target.as_str(), states[1].attached), ("/lib/libssl.so.3 in process 1", true));
+        assert_eq!((states[0].reason.as_str(), states[0].standing), ("why", Standing::Refused));
+        assert_eq!((states[1].target.as_str(), states[1].standing), ("/lib/libssl.so.3 in process 1", Standing::Attached));
         assert!(states[1].reason.starts_with("attached 2 ms after"));
     }
 }

@@ -1,4 +1,4 @@
-//! What is written once a second or less: processes, their use of resources, probes, the kernel's counters.
+//! What is done once a second or less: processes, their use of resources, probes and the kernel's counters are written, budgets kept.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -8,6 +8,7 @@ use ebpf_abi::{Count, Counters};
 use schema::tables::{CaptureTotal, ProbeStatus, Process as ProcessRow, ProcessStat};
 use schema::{HostPrefix, ProcessPrefix};
 
+use super::budget::Budget;
 use crate::batch::Writer;
 use crate::connect::Context;
 use crate::discover::{Process, stat_row};
@@ -24,15 +25,16 @@ pub struct Housekeeper {
     context: Context,
     capture: Arc<Mutex<Capture>>,
     told: Arc<Told>,
+    budget: Budget,
     stop: Arc<AtomicBool>,
     writer: Writer,
     counted: Counters,
 }
 
 impl Housekeeper {
-    pub fn new(context: Context, capture: Arc<Mutex<Capture>>, told: Arc<Told>, stop: Arc<AtomicBool>) -> Self {
+    pub fn new(context: Context, capture: Arc<Mutex<Capture>>, told: Arc<Told>, budget: Budget, stop: Arc<AtomicBool>) -> Self {
         let writer = Writer::new(context.sink.clone(), context.host.clone());
-        Self { context, capture, told, stop, writer, counted: Counters::default() }
+        Self { context, capture, told, budget, stop, writer, counted: Counters::default() }
     }
 
     pub fn run(mut self) {
@@ -42,6 +44,7 @@ impl Housekeeper {
             if pass % REPORT_PASSES == 0 || stopping {
                 self.counters();
                 self.probes();
+                self.budget.pass(monotonic_ns(), &self.context, &mut self.writer);
             }
             if pass % STATS_PASSES == 0 {
                 self.stats();
@@ -111,7 +114,8 @@ impl Housekeeper {
             let row = ProbeStatus {
                 hook: Some(probe.hook.as_bytes()),
                 target: Some(probe.target.as_bytes()),
-                attached: Some(probe.attached),
+                attached: Some(probe.attached()),
+                state: Some(probe.standing.name().as_bytes()),
                 reason: Some(probe.reason.as_bytes()),
                 hits: probe.hits.map(|n| n as i64),
                 run_time_ns: probe.run_time_ns.map(|n| n as i64),
@@ -133,6 +137,7 @@ impl Housekeeper {
             ("no_socket_state", new.no_state, old.no_state),
             ("notice_ring_full", new.notices_lost, old.notices_lost),
             ("plaintext_ring_full", new.plain_ring_full, old.plain_ring_full),
+            ("over_budget", new.plain_over_budget, old.plain_over_budget),
             ("plaintext_unreadable", new.plain_unread, old.plain_unread),
         ] {
             let (events, bytes) = since(new, old);
@@ -154,6 +159,7 @@ impl Housekeeper {
             ("plaintext_copied", new.plain_copied, old.plain_copied),
             ("plaintext_filtered_policy", new.plain_counted, old.plain_counted),
             ("plaintext_lost", new.plain_ring_full, old.plain_ring_full),
+            ("plaintext_lost", new.plain_over_budget, old.plain_over_budget),
             ("plaintext_lost", new.plain_unread, old.plain_unread),
             ("samples_seen", new.samples_seen, old.samples_seen),
             ("samples_copied", new.samples_copied, old.samples_copied),
@@ -163,7 +169,8 @@ impl Housekeeper {
             let (events, bytes) = since(new, old);
             metrics::counter!("earshot_kernel_events_total", "outcome" => outcome).increment(events);
             metrics::counter!("earshot_kernel_bytes_total", "outcome" => outcome).increment(bytes);
-            if events > 0 {
+            // of a transfer that is copied in part the event is counted with what is left out
+            if events > 0 || bytes > 0 {
                 let row = CaptureTotal {
                     outcome: Some(outcome.as_bytes()),
                     events: Some(events as i64),

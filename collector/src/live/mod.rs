@@ -3,6 +3,7 @@
 //! In: [`Settings`] and a sink. Out: rows, until [`Live::stop`].
 
 mod bridge;
+mod budget;
 mod housekeeping;
 mod worker;
 
@@ -11,15 +12,19 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 pub use bridge::forward;
+pub use budget::{Limits as BudgetLimits, Rate as BudgetRate};
 pub use worker::Recorder;
 
 use crate::batch::Sink;
 use crate::connect::Context;
 use crate::discover::Processes;
 use crate::heap::{Heaps, Turn};
-use crate::kernel::{Capture, Clock, ProbeState, StartError, WantedSamples, boottime_minus_monotonic_ns, release_memory};
+use crate::kernel::{
+    Capture, Clock, ProbeState, StartError, WantedSamples, boottime_minus_monotonic_ns, monotonic_ns, release_memory,
+};
 use crate::libraries::{Libraries, Told};
 use crate::profile::Profiler;
+use budget::{Budget, Ledger, Meter};
 use worker::Policy;
 
 pub struct Settings {
@@ -29,6 +34,8 @@ pub struct Settings {
     pub redact: bool,
     /// What stacks are taken of.
     pub profile: WantedSamples,
+    /// What reading may cost before less is copied.
+    pub budget: BudgetLimits,
     pub sink: Arc<dyn Sink>,
     /// Takes every raw record, before anything is made of it.
     pub recorder: Option<Box<dyn Recorder>>,
@@ -67,6 +74,8 @@ impl Live {
         };
         let recorder = settings.recorder.map(|r| Arc::new(Mutex::new(r)));
         let capture = Arc::new(Mutex::new(capture));
+        let ledger = Arc::new(Ledger::default());
+        let budget = Budget::new(settings.budget, ledger.clone(), policies.clone(), monotonic_ns());
         let mut threads = vec![];
         for (i, ring) in rings.into_iter().enumerate() {
             // what has no connection yet comes by the first ring
@@ -76,6 +85,7 @@ impl Live {
                 context: Context { unbound, ..context.clone() },
                 policies: policies.clone().map(Policy),
                 recorder: recorder.clone(),
+                meter: Meter::new(ledger.clone()),
                 stop: stop.clone(),
             };
             threads.push(spawn(format!("capture-{i}"), move || worker.run())?);
@@ -89,7 +99,7 @@ impl Live {
         let libraries = Libraries::start(capture.clone(), processes.clone(), told.clone());
         let stopped = stop.clone();
         threads.push(spawn("libraries".to_owned(), move || libraries.run(&stopped))?);
-        let housekeeper = housekeeping::Housekeeper::new(context, capture.clone(), told.clone(), stop.clone());
+        let housekeeper = housekeeping::Housekeeper::new(context, capture.clone(), told.clone(), budget, stop.clone());
         threads.push(spawn("housekeeping".to_owned(), move || housekeeper.run())?);
         // reading the kernel's types took much more memory than what is kept of them
         release_memory();
@@ -134,6 +144,6 @@ fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> Result<JoinHandl
 /// Microseconds since 2020 at the start: ids of two starts do not meet unless a million connections a second are opened.
 fn first_id(clock: Clock) -> u64 {
     const UNIX_2020_NS: i64 = 1_577_836_800_000_000_000;
-    let now = clock.unix_ns(crate::kernel::monotonic_ns());
+    let now = clock.unix_ns(monotonic_ns());
     (now.saturating_sub(UNIX_2020_NS).max(0) / 1000) as u64 + 1
 }

@@ -8,6 +8,7 @@ use ebpf_abi::policy;
 use protocol_parsers::Wanted;
 
 use super::bridge;
+use super::budget::Meter;
 use crate::connect::{Consumer, Context, Decision, PolicyControl, Tracker};
 use crate::kernel::{Policies, Ring, decode, monotonic_ns};
 
@@ -61,6 +62,7 @@ pub struct Worker {
     pub context: Context,
     pub policies: Option<Policy>,
     pub recorder: Option<Arc<Mutex<Box<dyn Recorder>>>>,
+    pub meter: Meter,
     pub stop: Arc<AtomicBool>,
 }
 
@@ -84,6 +86,7 @@ impl Worker {
                         if let Some(processes) = &processes {
                             processes.apply(&record);
                         }
+                        self.meter.note(&record);
                         bridge::forward(&record, &mut tracker);
                     }
                     None => tracker.lost("ring", "unknown_record", 1, bytes.len() as u64),
@@ -98,6 +101,7 @@ impl Worker {
             if now - ticked >= TICK_NS {
                 ticked = now;
                 tracker.tick(now);
+                self.meter.hand_over();
             }
             if now - flushed >= FLUSH_NS {
                 flushed = now;

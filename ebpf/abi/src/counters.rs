@@ -24,18 +24,21 @@ pub struct Counters {
     pub counted: Count,
     /// Transfers of which at least one record found the ring buffer full.
     pub ring_full: Count,
-    /// Long transfers of which the ring buffer took the beginning only, because much waited in it; what was left out.
+    /// Transfers of which less was copied than is of use, because much waited in the ring buffer or their process is over its
+    /// budget; what was left out.
     pub over_budget: Count,
     /// Transfers on sockets for which no state could be kept.
     pub no_state: Count,
     /// Records of connections and processes, not of transfers, that found the ring buffer full.
     pub notices_lost: Count,
-    /// Reads and writes of TLS sessions that moved bytes; the four below are what became of them.
+    /// Reads and writes of TLS sessions that moved bytes; the five below are what became of them.
     pub plain_seen: Count,
     pub plain_copied: Count,
     /// The session's policy only counts.
     pub plain_counted: Count,
     pub plain_ring_full: Count,
+    /// Less was copied than is of use, because their process is over its budget; what was left out.
+    pub plain_over_budget: Count,
     /// The bytes could not be read, or no session could be kept.
     pub plain_unread: Count,
     /// Ticks of the profiler's clock and waits that are to be told; the three below are what became of them.
@@ -81,4 +84,4 @@ pub mod hook {
     ];
 }
 
-const _: () = assert!(size_of::<Counters>() == 18 * 16 + 13 * 8);
+const _: () = assert!(size_of::<Counters>() == 19 * 16 + 13 * 8);

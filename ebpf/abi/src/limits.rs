@@ -22,6 +22,8 @@ pub const EXECUTABLE_BYTES: usize = 256;
 pub const ARGUMENT_BYTES: usize = 1024;
 /// Connections that may have a policy of their own at one time.
 pub const POLICIES_MAX: u32 = 65536;
+/// Processes of which less is copied at one time, because they are over their budget.
+pub const STEPS_MAX: u32 = 4096;
 /// Listening ports that are known from before the start.
 pub const LISTENERS_MAX: u32 = 16384;
 /// Threads that may be inside a `sendmmsg` or `recvmmsg` at one time.

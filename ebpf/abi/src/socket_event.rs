@@ -112,8 +112,7 @@ pub struct CloseEvent {
     pub sent_bytes: u64,
     pub received_bytes: u64,
     pub rtt_us: u32,
-    /// Received bytes that the program may still read.
-    pub unread: u32,
+    pub _pad2: u32,
 }
 
 /// What the kernel keeps of a socket, in its socket storage. Zero at first.
@@ -138,7 +137,8 @@ pub struct SocketState {
     pub _pad: [u8; 3],
     /// Value of the TLS processes' epoch at which `pid` had made no TLS call, plus one; else 0.
     pub no_tls: u32,
-    pub _pad2: u32,
+    /// The most that is copied while its process is over its budget, a value of [`policy`]; 0 while it is not.
+    pub step: Policy,
     /// See [`Decision`].
     pub sent_from: u64,
     pub received_from: u64,

@@ -10,8 +10,8 @@ use aya_ebpf::{
 use ebpf_abi::{
     CALL_BYTES_MAX, CALLS_MAX, CHUNK_BYTES, CLOSED_MAX, Counters, DataHeader, Decision, GROWTHS_MAX, HEADER_BYTES,
     HEAP_CPUS_MAX, HEAP_LIVE_MAX, HEAP_SITES_MAX, HeapCounts, HeapSample, HeapSession, HeapSite, LISTENERS_MAX, ListenKey,
-    MULTI_MESSAGE_THREADS_MAX, POLICIES_MAX, PYTHONS_MAX, Peer, Python, SAMPLE_PLACES, SAMPLES_BYTES_MAX, SESSIONS_MAX,
-    SHORT_CALL_BYTES, SITES_MAX, SessionKey, Site, SocketState, WAKERS_MAX,
+    MULTI_MESSAGE_THREADS_MAX, POLICIES_MAX, PYTHONS_MAX, Peer, Policy, Python, SAMPLE_PLACES, SAMPLES_BYTES_MAX, SESSIONS_MAX,
+    SHORT_CALL_BYTES, SITES_MAX, STEPS_MAX, SessionKey, Site, SocketState, WAKERS_MAX,
 };
 
 use crate::calls::{Call, CallKey};
@@ -93,7 +93,10 @@ pub static CALLS: LruHashMap<CallKey, Call> = LruHashMap::with_max_entries(CALLS
 /// What user space decided, by connection; for its plaintext with the highest bit set.
 #[map]
 pub static POLICIES: HashMap<u64, Decision> = HashMap::with_max_entries(POLICIES_MAX, BPF_F_NO_PREALLOC);
-/// One value that grows with each change of `POLICIES`.
+/// The processes that are over their budget, and the most that is copied of their connections.
+#[map]
+pub static STEPS: HashMap<u32, Policy> = HashMap::with_max_entries(STEPS_MAX, BPF_F_NO_PREALLOC);
+/// One value that grows with each change of `POLICIES` and `STEPS`.
 #[map]
 pub static EPOCH: Array<u32> = Array::with_max_entries(1, 0);
 

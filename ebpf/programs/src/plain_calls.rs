@@ -400,6 +400,14 @@ unsafe fn transfer<const LOOPED: bool>(key: &CallKey, under_way: *mut Call, sess
             counted(&mut counters.plain_counted, moved);
             return;
         }
+        let needed_from = if writing { (*session).sent_from } else { (*session).received_from };
+        let needed = if offset + moved <= needed_from { 0 } else { plain_copy::wanted(moved, policy_) };
+        let step = (*session).step;
+        if step == policy::COUNTERS {
+            counted(if needed > 0 { &mut counters.plain_over_budget } else { &mut counters.plain_counted }, moved);
+            return;
+        }
+        let wanted = plain_copy::wanted(needed, step);
         let about = plain_copy::about(
             if writing { direction::SENT } else { direction::RECEIVED },
             (*session).evidence,
@@ -407,9 +415,7 @@ unsafe fn transfer<const LOOPED: bool>(key: &CallKey, under_way: *mut Call, sess
         );
         let copy = &raw mut (*under_way).copy;
         (*copy).left = moved;
-        let needed_from = if writing { (*session).sent_from } else { (*session).received_from };
-        let needed = if offset + moved <= needed_from { 0 } else { plain_copy::wanted(moved, policy_) };
-        (*copy).wanted = needed;
+        (*copy).wanted = wanted;
         (*copy).offset = offset;
         (*copy).time_ns = helpers::bpf_ktime_get_ns();
         (*copy).session = (*session).number;
@@ -420,6 +426,11 @@ unsafe fn transfer<const LOOPED: bool>(key: &CallKey, under_way: *mut Call, sess
             plain_copy::all(key);
         } else {
             plain_copy::next(under_way);
+        }
+        if (*copy).lost == 0 && wanted < needed {
+            counted(&mut counters.plain_over_budget, needed - wanted);
+            add(&raw mut counters.plain_copied.bytes, moved - (needed - wanted));
+            return;
         }
         let count = match (*copy).lost {
             0 if offset + moved <= needed_from => &mut counters.plain_counted,

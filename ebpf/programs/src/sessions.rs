@@ -4,7 +4,7 @@ use aya_ebpf::{bindings::BPF_NOEXIST, helpers::generated as helpers};
 use ebpf_abi::{PlainHeader, Policy, SessionKey, direction, evidence, kind};
 
 use crate::evidence::Touch;
-use crate::maps::{CLOSED, EPOCH, POLICIES, SESSIONS, notice};
+use crate::maps::{CLOSED, EPOCH, POLICIES, SESSIONS, STEPS, notice};
 
 /// Weak evidence for another connection that is needed to believe it.
 const OBJECTIONS_MAX: u8 = 2;
@@ -29,6 +29,9 @@ pub struct Session {
     pub objections: u8,
     /// 1 when the program has closed it: calls that are under way go on, and the next one is another session's.
     pub over: u8,
+    /// The most that is copied while the process is over its budget; 0 while it is not.
+    pub step: Policy,
+    pub _pad: u32,
     /// See [`ebpf_abi::Decision`].
     pub sent_from: u64,
     pub received_from: u64,
@@ -60,6 +63,8 @@ pub unsafe fn in_call(key: SessionKey) -> Option<*mut Session> {
             evidence: evidence::NONE,
             objections: 0,
             over: 0,
+            step: 0,
+            _pad: 0,
             sent_from: 0,
             received_from: 0,
         };
@@ -196,7 +201,7 @@ pub unsafe fn tell(session: *const Session) {
     }
 }
 
-/// Looks the policy up again when any has changed since the last time.
+/// Looks the policy, and what the budget of the process allows, up again when any has changed since the last time.
 #[inline(always)]
 pub unsafe fn current_policy(session: *mut Session) -> Policy {
     unsafe {
@@ -210,6 +215,8 @@ pub unsafe fn current_policy(session: *mut Session) -> Policy {
                 session.sent_from = decided.sent_from;
                 session.received_from = decided.received_from;
             }
+            let pid = (helpers::bpf_get_current_pid_tgid() >> 32) as u32;
+            session.step = STEPS.get(pid).copied().unwrap_or(0);
         }
         session.policy
     }

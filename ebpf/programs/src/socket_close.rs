@@ -133,7 +133,7 @@ unsafe fn closed(sk: *const u8) {
             received_bytes: state.received_bytes,
             // kept eight times as large
             rtt_us: if tcp { read::<u32>(at + TCP_SRTT_US.load() as u64) >> 3 } else { 0 },
-            unread,
+            _pad2: 0,
         };
         notice(state.ring, &event);
         // the socket keeps its number: a transfer that is under way returns after this, and is still this connection's

@@ -69,9 +69,9 @@ unsafe fn transfer(ctx: &BtfTracePointContext, direction_: u8) {
         } else {
             state.received_bytes = offset + len;
         }
-        let policy_ = socket_state::current_policy(state);
         let thread = helpers::bpf_get_current_pid_tgid();
         let pid = (thread >> 32) as u32;
+        let policy_ = socket_state::current_policy(state, pid);
         if policy_ == policy::OFF || pid == OWN_PID.load() {
             counters.own.events += 1;
             counters.own.bytes += len;
@@ -80,6 +80,8 @@ unsafe fn transfer(ctx: &BtfTracePointContext, direction_: u8) {
         if state.pid != pid {
             state.pid = pid;
             state.no_tls = 0;
+            // the budget of this process is another
+            state.epoch = 0;
             if state.mirrored != 0 {
                 notice(
                     state.ring,
@@ -120,7 +122,18 @@ unsafe fn transfer(ctx: &BtfTracePointContext, direction_: u8) {
             policy::UNCLASSIFIED if offset > UNCLASSIFIED_BYTES_MAX && transport_ != transport::UDP => 0,
             _ => smaller(len, CALL_BYTES_MAX),
         };
-        let wanted = affordable(state.ring, needed);
+        if state.step == policy::COUNTERS {
+            let count = if needed > 0 { &mut counters.over_budget } else { &mut counters.counted };
+            count.events += 1;
+            count.bytes += len;
+            return;
+        }
+        let allowed = match state.step {
+            // half a datagram is of no use
+            policy::HEADERS if transport_ != transport::UDP => smaller(needed, HEADER_BYTES),
+            _ => needed,
+        };
+        let wanted = affordable(state.ring, allowed);
         // MSG_TRUNC on a stream throws the bytes away
         let thrown_away = call_flags & MSG_TRUNC != 0 && transport_ == transport::TCP;
         let buffer = if thrown_away { None } else { user_buffer::of_this_call(len, sending) };

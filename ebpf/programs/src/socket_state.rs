@@ -4,7 +4,7 @@ use aya_ebpf::helpers::generated as helpers;
 use ebpf_abi::{ListenKey, SocketEvent, SocketState, UNIX_PATH_BYTES, kind, policy, role, transport};
 
 use crate::kernel::*;
-use crate::maps::{EPOCH, LISTENERS, NOTICE, NUMBERS, POLICIES, SOCKETS, notice};
+use crate::maps::{EPOCH, LISTENERS, NOTICE, NUMBERS, POLICIES, SOCKETS, STEPS, notice};
 
 /// The state of a socket, made at first use; null when the kernel has no memory for it.
 #[inline(always)]
@@ -43,9 +43,9 @@ pub unsafe fn watched(sk: *const u8) -> u8 {
     }
 }
 
-/// Looks the policy up again when any has changed since the last time.
+/// Looks the policy, and what the budget of the process allows, up again when any has changed since the last time.
 #[inline(always)]
-pub unsafe fn current_policy(state: &mut SocketState) -> u32 {
+pub unsafe fn current_policy(state: &mut SocketState, pid: u32) -> u32 {
     if let Some(epoch) = EPOCH.get(0)
         && *epoch != state.epoch
     {
@@ -55,6 +55,7 @@ pub unsafe fn current_policy(state: &mut SocketState) -> u32 {
             state.sent_from = decided.sent_from;
             state.received_from = decided.received_from;
         }
+        state.step = unsafe { STEPS.get(pid) }.copied().unwrap_or(0);
     }
     state.policy
 }

@@ -40,7 +40,7 @@ impl ColumnWriter for Count {
     }
 }
 
-/// Segments of a conversation that gives `rows_each` rows, over and over on one connection, in pieces of `piece` bytes.
+/// Segments of a conversation that gives `rows_each` rows, in pieces of `piece` bytes, over and over: so often on each connection.
 pub fn measure(
     protocol: &Protocol,
     transport: Transport,
@@ -48,15 +48,16 @@ pub fn measure(
     rows_each: u64,
     segments: &[(Flow, Vec<u8>)],
     piece: usize,
+    on_a_connection: u64,
 ) {
     let bytes_each: usize = segments.iter().map(|s| s.1.len()).sum();
     let mut best = 0.0_f64;
     for _ in 0..ROUNDS {
-        let mut parser = (protocol.parser)(&Settings::default(), transport, true);
         let mut out = Count::default();
         let (started, cpu, mut times, mut at) = (Instant::now(), cpu_time(), 0_u64, Moment::default());
         while started.elapsed() < ROUND {
-            for _ in 0..200 {
+            let mut parser = (protocol.parser)(&Settings::default(), transport, true);
+            for _ in 0..on_a_connection {
                 for (flow, bytes) in segments {
                     at.mono_ns += 1000;
                     for bytes in bytes.chunks(piece) {

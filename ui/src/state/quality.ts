@@ -30,7 +30,7 @@ export function lostQuery(range: Range, filters: Filter[]): string {
 export function hooksQuery(filters: Filter[]): string {
   const where = whereOf(['nth = 1', ...hostConditions(filters)]);
   return (
-    `SELECT host, hook, target, attached, reason, hits, run_time_ns, time FROM (SELECT *, row_number() OVER (PARTITION BY host, hook, target ` +
+    `SELECT host, hook, target, attached, state, reason, hits, run_time_ns, time FROM (SELECT *, row_number() OVER (PARTITION BY host, hook, target ` +
     `ORDER BY time DESC) AS nth FROM probe_status)${where} ORDER BY attached, hook, target LIMIT ${HOOKS_MAX}`
   );
 }
@@ -40,9 +40,9 @@ export function onPurpose(reason: unknown): boolean {
   return typeof reason === 'string' && /^(filter|sampl|evict|retention|expired|policy|self|own)/.test(reason);
 }
 
-/** A hook that was not wanted, because another does its work. */
-export function notNeeded(reason: unknown): boolean {
-  return typeof reason === 'string' && /^(not needed|not used|not chosen|unused|another|other)/i.test(reason);
+/** A hook without which something is not seen that should be: neither off until somebody asks for it nor replaced by another. */
+export function isMissing(hook: Row): boolean {
+  return hook.attached !== true && hook.state !== 'off' && hook.state !== 'replaced';
 }
 
 export type Light = 'good' | 'warn' | 'bad' | 'off';
@@ -57,7 +57,7 @@ const number = (value: unknown): number => (typeof value === 'number' || typeof 
 
 export function verdict(lost: Row[], hooks: Row[]): Verdict {
   const losses = lost.filter((row) => !onPurpose(row.reason) && number(row.events) > 0);
-  const missing = hooks.filter((row) => row.attached !== true && !notNeeded(row.reason));
+  const missing = hooks.filter(isMissing);
   const reasons = [
     ...losses.map((row) => `${number(row.events)} ${plural(String(row.unit ?? 'event'), number(row.events))} lost in ${row.stage ?? 'an unknown stage'}: ${words(row.reason)}`),
     ...missing.map((row) => `${row.hook ?? 'hook'} ${row.target ?? ''} is not attached: ${row.reason ?? 'no reason given'}`),
@@ -70,7 +70,10 @@ export function verdict(lost: Row[], hooks: Row[]): Verdict {
   if (hooks.length === 0) {
     return { light: 'off', title: 'No probes here', reasons: ['This earshot serves stored rows or a replay: it captures nothing itself.'] };
   }
-  return { light: 'good', title: 'Nothing lost', reasons: [`All ${hooks.length} hooks are attached and no loss was counted.`] };
+  const attached = hooks.filter((row) => row.attached === true).length;
+  const off = hooks.filter((row) => row.state === 'off').length;
+  const others = off === 0 ? '' : `, ${off} off until asked for`;
+  return { light: 'good', title: 'Nothing lost', reasons: [`No loss was counted: ${attached} ${plural('hook', attached)} attached${others}.`] };
 }
 
 /** 'kernel_event' → 'kernel events'. */

@@ -1,5 +1,6 @@
 //! The tables that are not a protocol's, one file each.
 
+mod budget_steps;
 mod capture_totals;
 mod connections;
 mod lost_events;
@@ -9,6 +10,7 @@ mod processes;
 mod stack_samples;
 mod stacks;
 
+pub use budget_steps::BudgetStep;
 pub use capture_totals::CaptureTotal;
 pub use connections::Connection;
 pub use lost_events::LostEvent;
@@ -30,4 +32,5 @@ pub const ALL: &[&Table] = &[
     ProbeStatus::TABLE,
     LostEvent::TABLE,
     CaptureTotal::TABLE,
+    BudgetStep::TABLE,
 ];

@@ -8,6 +8,9 @@ crate::table! {
         target: Name,
         /// Whether it is attached.
         attached: Bool,
+        /// 'attached'; 'off' while nobody has asked for what it tells; 'replaced' when another way does the same; 'refused' when it is
+        /// not to be had, so that what it would tell is not seen.
+        state: Name,
         /// Why it was chosen, or why it could not be attached.
         reason: Text,
         /// How often it ran; null when the kernel does not count.

@@ -2,7 +2,7 @@
 import type { Row } from '../../api/types';
 import { bytes, count, duration, plain } from '../../parts/format';
 import { Empty, ProblemNote, Time, Unknown } from '../../parts/small';
-import { hooksQuery, lostQuery, notNeeded, onPurpose, plural, verdict, words, type Light } from '../../state/quality';
+import { hooksQuery, isMissing, lostQuery, onPurpose, plural, verdict, words, type Light } from '../../state/quality';
 import { rangeLabel } from '../../state/range';
 import type { View } from '../../state/url';
 import { useSql } from '../../state/use-sql';
@@ -136,6 +136,6 @@ function Hooks({ rows }: { rows: Row[] }) {
 
 function State({ row }: { row: Row }) {
   if (row.attached === true) return <span className="good">● attached</span>;
-  if (notNeeded(row.reason)) return <span className="quiet">○ not needed</span>;
-  return <span className="warn">▲ not attached</span>;
+  if (isMissing(row)) return <span className="warn">▲ not attached</span>;
+  return <span className="quiet">○ {row.state === 'off' ? 'off until asked for' : 'not needed'}</span>;
 }
