@@ -13,6 +13,7 @@ use crate::connect::Context;
 use crate::discover::{Process, stat_row};
 use crate::kernel::{Capture, monotonic_ns};
 use crate::libraries::Told;
+use crate::unwind::Room;
 
 const PASS: Duration = Duration::from_millis(200);
 /// How often probes and counters are told.
@@ -24,15 +25,21 @@ pub struct Housekeeper {
     context: Context,
     capture: Arc<Mutex<Capture>>,
     told: Arc<Told>,
+    room: Arc<Room>,
     stop: Arc<AtomicBool>,
     writer: Writer,
     counted: Counters,
 }
 
 impl Housekeeper {
-    pub fn new(context: Context, capture: Arc<Mutex<Capture>>, told: Arc<Told>, stop: Arc<AtomicBool>) -> Self {
+    pub fn new(
+        context: Context,
+        capture: Arc<Mutex<Capture>>,
+        (told, room): (Arc<Told>, Arc<Room>),
+        stop: Arc<AtomicBool>,
+    ) -> Self {
         let writer = Writer::new(context.sink.clone(), context.host.clone());
-        Self { context, capture, told, stop, writer, counted: Counters::default() }
+        Self { context, capture, told, room, stop, writer, counted: Counters::default() }
     }
 
     pub fn run(mut self) {
@@ -105,7 +112,7 @@ impl Housekeeper {
     }
 
     fn probes(&mut self) {
-        let probes = super::all_probes(&self.capture, &self.told);
+        let probes = super::all_probes(&self.capture, &self.told, &self.room);
         let (now, host) = (self.now(), self.context.host.clone());
         for probe in probes {
             let row = ProbeStatus {

@@ -20,6 +20,7 @@ use crate::heap::{Heaps, Turn};
 use crate::kernel::{Capture, Clock, ProbeState, StartError, WantedSamples, boottime_minus_monotonic_ns, release_memory};
 use crate::libraries::{Libraries, Told};
 use crate::profile::Profiler;
+use crate::unwind::Room;
 use worker::Policy;
 
 pub struct Settings {
@@ -39,6 +40,7 @@ pub struct Live {
     threads: Vec<JoinHandle<()>>,
     capture: Arc<Mutex<Capture>>,
     told: Arc<Told>,
+    room: Arc<Room>,
     heaps: Heaps,
 }
 
@@ -80,21 +82,22 @@ impl Live {
             };
             threads.push(spawn(format!("capture-{i}"), move || worker.run())?);
         }
-        let turn = Arc::new(Turn::default());
+        let (turn, room) = (Arc::new(Turn::default()), Arc::new(Room::default()));
         if let Some(ring) = samples {
-            let profiler = Profiler::new(ring, unwind_maps, pythons, context.clone(), turn.clone(), stop.clone());
+            let unwinding = (unwind_maps, room.clone());
+            let profiler = Profiler::new(ring, unwinding, pythons, context.clone(), turn.clone(), stop.clone());
             threads.push(spawn("profile".to_owned(), move || profiler.run())?);
         }
         let told = Arc::new(Told::default());
         let libraries = Libraries::start(capture.clone(), processes.clone(), told.clone());
         let stopped = stop.clone();
         threads.push(spawn("libraries".to_owned(), move || libraries.run(&stopped))?);
-        let housekeeper = housekeeping::Housekeeper::new(context, capture.clone(), told.clone(), stop.clone());
+        let housekeeper = housekeeping::Housekeeper::new(context, capture.clone(), (told.clone(), room.clone()), stop.clone());
         threads.push(spawn("housekeeping".to_owned(), move || housekeeper.run())?);
         // reading the kernel's types took much more memory than what is kept of them
         release_memory();
         let heaps = Heaps::new(capture.clone(), turn, clock, stop.clone());
-        Ok(Self { stop, threads, capture, told, heaps })
+        Ok(Self { stop, threads, capture, told, room, heaps })
     }
 
     /// Profiles the heaps of processes.
@@ -103,7 +106,7 @@ impl Live {
     }
 
     pub fn probes(&self) -> Vec<ProbeState> {
-        all_probes(&self.capture, &self.told)
+        all_probes(&self.capture, &self.told, &self.room)
     }
 
     /// Reads what the rings still hold, closes every connection, hands the rows to the sink, detaches.
@@ -118,9 +121,10 @@ impl Live {
 }
 
 /// What is attached, and what could not be.
-fn all_probes(capture: &Mutex<Capture>, told: &Told) -> Vec<ProbeState> {
+fn all_probes(capture: &Mutex<Capture>, told: &Told, room: &Room) -> Vec<ProbeState> {
     let mut probes = capture.lock().unwrap_or_else(|e| e.into_inner()).probes();
     probes.extend(told.states());
+    probes.extend(room.states());
     probes
 }
 
