@@ -66,10 +66,12 @@ pub struct Budget {
 }
 
 impl Default for Budget {
-    /// Three quarters of a CPU read more than two CPUs serve; the other limits are for what is dear in another way, such as memory.
+    /// Three quarters of a CPU read more than two CPUs serve, and a tenth of many is nothing that they miss; the other limits are for
+    /// what is dear in another way, such as memory.
     fn default() -> Self {
+        let cpus = std::thread::available_parallelism().map_or(1, |cpus| cpus.get() as u64);
         Self {
-            cpu_percent: 75,
+            cpu_percent: (10 * cpus).max(75),
             host_events_per_second: 1_000_000,
             host_mib_per_second: 1024,
             process_events_per_second: 500_000,

@@ -14,6 +14,7 @@ use crate::connect::Context;
 use crate::discover::{Process, stat_row};
 use crate::kernel::{Capture, monotonic_ns};
 use crate::libraries::Told;
+use crate::unwind::Room;
 
 const PASS: Duration = Duration::from_millis(200);
 /// How often probes and counters are told.
@@ -25,6 +26,7 @@ pub struct Housekeeper {
     context: Context,
     capture: Arc<Mutex<Capture>>,
     told: Arc<Told>,
+    room: Arc<Room>,
     budget: Budget,
     stop: Arc<AtomicBool>,
     writer: Writer,
@@ -32,9 +34,15 @@ pub struct Housekeeper {
 }
 
 impl Housekeeper {
-    pub fn new(context: Context, capture: Arc<Mutex<Capture>>, told: Arc<Told>, budget: Budget, stop: Arc<AtomicBool>) -> Self {
+    pub fn new(
+        context: Context,
+        capture: Arc<Mutex<Capture>>,
+        (told, room): (Arc<Told>, Arc<Room>),
+        budget: Budget,
+        stop: Arc<AtomicBool>,
+    ) -> Self {
         let writer = Writer::new(context.sink.clone(), context.host.clone());
-        Self { context, capture, told, budget, stop, writer, counted: Counters::default() }
+        Self { context, capture, told, room, budget, stop, writer, counted: Counters::default() }
     }
 
     pub fn run(mut self) {
@@ -108,7 +116,7 @@ impl Housekeeper {
     }
 
     fn probes(&mut self) {
-        let probes = super::all_probes(&self.capture, &self.told);
+        let probes = super::all_probes(&self.capture, &self.told, &self.room);
         let (now, host) = (self.now(), self.context.host.clone());
         for probe in probes {
             let row = ProbeStatus {

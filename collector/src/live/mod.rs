@@ -24,6 +24,7 @@ use crate::kernel::{
 };
 use crate::libraries::{Libraries, Told};
 use crate::profile::Profiler;
+use crate::unwind::Room;
 use budget::{Budget, Ledger, Meter};
 use worker::Policy;
 
@@ -46,6 +47,7 @@ pub struct Live {
     threads: Vec<JoinHandle<()>>,
     capture: Arc<Mutex<Capture>>,
     told: Arc<Told>,
+    room: Arc<Room>,
     heaps: Heaps,
 }
 
@@ -90,21 +92,23 @@ impl Live {
             };
             threads.push(spawn(format!("capture-{i}"), move || worker.run())?);
         }
-        let turn = Arc::new(Turn::default());
+        let (turn, room) = (Arc::new(Turn::default()), Arc::new(Room::default()));
         if let Some(ring) = samples {
-            let profiler = Profiler::new(ring, unwind_maps, pythons, context.clone(), turn.clone(), stop.clone());
+            let unwinding = (unwind_maps, room.clone());
+            let profiler = Profiler::new(ring, unwinding, pythons, context.clone(), turn.clone(), stop.clone());
             threads.push(spawn("profile".to_owned(), move || profiler.run())?);
         }
         let told = Arc::new(Told::default());
         let libraries = Libraries::start(capture.clone(), processes.clone(), told.clone());
         let stopped = stop.clone();
         threads.push(spawn("libraries".to_owned(), move || libraries.run(&stopped))?);
-        let housekeeper = housekeeping::Housekeeper::new(context, capture.clone(), told.clone(), budget, stop.clone());
+        let told_by_others = (told.clone(), room.clone());
+        let housekeeper = housekeeping::Housekeeper::new(context, capture.clone(), told_by_others, budget, stop.clone());
         threads.push(spawn("housekeeping".to_owned(), move || housekeeper.run())?);
         // reading the kernel's types took much more memory than what is kept of them
         release_memory();
         let heaps = Heaps::new(capture.clone(), turn, clock, stop.clone());
-        Ok(Self { stop, threads, capture, told, heaps })
+        Ok(Self { stop, threads, capture, told, room, heaps })
     }
 
     /// Profiles the heaps of processes.
@@ -113,7 +117,7 @@ impl Live {
     }
 
     pub fn probes(&self) -> Vec<ProbeState> {
-        all_probes(&self.capture, &self.told)
+        all_probes(&self.capture, &self.told, &self.room)
     }
 
     /// Reads what the rings still hold, closes every connection, hands the rows to the sink, detaches.
@@ -128,9 +132,10 @@ impl Live {
 }
 
 /// What is attached, and what could not be.
-fn all_probes(capture: &Mutex<Capture>, told: &Told) -> Vec<ProbeState> {
+fn all_probes(capture: &Mutex<Capture>, told: &Told, room: &Room) -> Vec<ProbeState> {
     let mut probes = capture.lock().unwrap_or_else(|e| e.into_inner()).probes();
     probes.extend(told.states());
+    probes.extend(room.states());
     probes
 }
 

@@ -10,7 +10,7 @@ use super::python::Pythons;
 use crate::discover::{Process, Processes};
 use crate::kernel::{PythonFrames, Sample, UnwindMaps};
 use crate::symbols::Symbols;
-use crate::unwind::{End, Registers, Stack, Unwinder};
+use crate::unwind::{End, Registers, Room, Stack, Unwinder};
 
 /// Processes of which samples were seen that are watched for their end; the others' are forgotten with time.
 const WATCHED_MAX: usize = 16384;
@@ -51,9 +51,9 @@ struct Watched {
 }
 
 impl Host {
-    /// The kernel program walks along stacks by `maps`, where there are any.
-    pub fn new(processes: Option<Arc<Processes>>, maps: Option<UnwindMaps>, pythons: Pythons) -> Self {
-        let unwinder = Unwinder::telling(maps);
+    /// The kernel program walks along stacks by `maps`, where there are any; what finds no room there is counted.
+    pub fn new(processes: Option<Arc<Processes>>, (maps, room): (Option<UnwindMaps>, Arc<Room>), pythons: Pythons) -> Self {
+        let unwinder = Unwinder::telling(maps, room);
         Self { processes, unwinder, symbols: Symbols::new(), pythons, seen: HashMap::new(), programs: 0 }
     }
 
@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn a_program_that_runs_itself_again_is_looked_at_again() {
         let processes = Arc::new(Processes::of_this_host(Clock { offset_ns: 0 }, 0));
-        let mut host = Host::new(Some(processes.clone()), None, Pythons::new(None));
+        let mut host = Host::new(Some(processes.clone()), (None, Arc::default()), Pythons::new(None));
         let mut child = Command::new("sh")
             .args(["-c", "echo; read x; exec sh -c 'echo; read x; :'"])
             .stdin(Stdio::piped())

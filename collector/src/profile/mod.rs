@@ -28,6 +28,7 @@ use crate::batch::Writer;
 use crate::connect::Context;
 use crate::heap::Turn;
 use crate::kernel::{self, Ring, Sample, UnwindMaps, decode_python, decode_sample, monotonic_ns};
+use crate::unwind::Room;
 
 /// Samples that are read before the clock is looked at again.
 const READ_MAX: usize = 256;
@@ -50,7 +51,7 @@ pub struct Profiler {
 impl Profiler {
     pub fn new(
         ring: Ring,
-        maps: Option<UnwindMaps>,
+        maps: (Option<UnwindMaps>, Arc<Room>),
         pythons: Option<kernel::Pythons>,
         context: Context,
         turn: Arc<Turn>,

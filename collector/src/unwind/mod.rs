@@ -11,6 +11,7 @@ mod functions;
 mod go;
 mod image;
 mod maps;
+mod room;
 mod step;
 #[cfg(test)]
 mod step_tests;
@@ -27,10 +28,12 @@ mod walked;
 use std::fmt;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 use hashbrown::HashMap;
 
 use maps::{Kind, Maps};
+pub use room::Room;
 pub use step::Registers;
 use step::{State, Stop, Window};
 use tables::{TABLES_BYTES_MAX, Tables};
@@ -127,9 +130,9 @@ impl Unwinder {
         Self { processes, maps_bytes: 0, tables: Tables::new(bytes_max), trampolines, told: None, now: 0 }
     }
 
-    /// One that tells the kernel program what it learns.
-    pub fn telling(store: Option<impl Store + 'static>) -> Self {
-        Self { told: store.map(|store| Told::new(Box::new(store))), ..Self::new() }
+    /// One that tells the kernel program what it learns, and `room` what finds none there.
+    pub fn telling(store: Option<impl Store + 'static>, room: Arc<Room>) -> Self {
+        Self { told: store.map(|store| Told::new(Box::new(store), room)), ..Self::new() }
     }
 
     /// Bytes that are held for tables and mappings.

@@ -2,7 +2,9 @@
 //! code that were met on stacks.
 //!
 //! In: mappings and rules. Out: the kernel's maps, filled under limits: what was not used for longest makes room. The kernel
-//! program asks for what it lacks by handing over stacks, so nothing here has to be complete.
+//! program asks for what it lacks by handing over stacks, so nothing here has to be complete; what finds no room is counted.
+
+use std::sync::Arc;
 
 use ebpf_abi::{
     CODE_PAGES_MAX, CodeMapping, NO_PART, PART_MAPPINGS, PARTS_MAX, PROCESS_PARTS_MAX, PageKey, PageRows, PartKey, ProcessPart,
@@ -12,6 +14,7 @@ use hashbrown::HashMap;
 
 use super::image::Image;
 use super::maps::{Kind, Mapping, Maps};
+use super::room::{Lacking, Room};
 use super::tables::Tables;
 use super::told_tables::ToldTables;
 use crate::kernel::UnwindMaps;
@@ -66,16 +69,17 @@ pub struct Told {
     processes: HashMap<u32, Process>,
     parts: usize,
     tables: ToldTables,
+    room: Arc<Room>,
 }
 
 impl Told {
-    pub fn new(store: Box<dyn Store>) -> Self {
-        Self::with_pages(store, CODE_PAGES_MAX)
+    pub fn new(store: Box<dyn Store>, room: Arc<Room>) -> Self {
+        Self::with_pages(store, CODE_PAGES_MAX, room)
     }
 
-    pub fn with_pages(mut store: Box<dyn Store>, pages_max: u32) -> Self {
-        let tables = ToldTables::new(pages_max, &mut *store);
-        Self { store, processes: HashMap::new(), parts: 0, tables }
+    pub fn with_pages(mut store: Box<dyn Store>, pages_max: u32, room: Arc<Room>) -> Self {
+        let tables = ToldTables::new(pages_max, room.clone(), &mut *store);
+        Self { store, processes: HashMap::new(), parts: 0, tables, room }
     }
 
     /// Lets the kernel program unwind this process as far as tables are known.
@@ -93,6 +97,7 @@ impl Told {
         }
         let process = Process { runs, code, used: now };
         if process.parts() > PARTS_MAX {
+            self.room.lacks(Lacking::Process);
             self.forget(pid);
             return;
         }
@@ -141,6 +146,7 @@ impl Told {
                 for part in 0..process.parts() {
                     self.store.remove_part(PartKey { pid, part: part as u32 });
                 }
+                self.room.lacks(Lacking::Process);
                 return;
             }
         }

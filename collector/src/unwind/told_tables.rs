@@ -3,6 +3,8 @@
 //! In: programs and places in them. Out: pages and rules in the [`Store`], for the pages of code that were asked for. The
 //! program that was not used for longest makes room.
 
+use std::sync::Arc;
+
 use ebpf_abi::{
     CODE_PAGE_BITS, CODE_PAGE_BYTES, PAGE_ROWS, PageKey, PageRows, TABLE_NONE, UNWIND_RULES_MAX, UnwindRow, UnwindRule, cfa,
 };
@@ -10,6 +12,7 @@ use hashbrown::{HashMap, HashSet};
 
 use super::image::Image;
 use super::maps::Mapping;
+use super::room::{Lacking, Room};
 use super::table::{Cfa, Code, Ra, Rule};
 use super::told::Store;
 
@@ -60,12 +63,13 @@ pub struct ToldTables {
     pub numbering: u32,
     /// There are more different rules than the kernel program can have.
     pub rules_full: bool,
+    room: Arc<Room>,
 }
 
 impl ToldTables {
-    pub fn new(pages_max: u32, store: &mut dyn Store) -> Self {
+    pub fn new(pages_max: u32, room: Arc<Room>, store: &mut dyn Store) -> Self {
         let (loaded, rules) = (HashMap::new(), HashMap::new());
-        let mut new = Self { loaded, pages: 0, pages_max, rules, numbering: 0, rules_full: false };
+        let mut new = Self { loaded, pages: 0, pages_max, rules, numbering: 0, rules_full: false, room };
         new.begin_rules(store);
         new
     }
@@ -111,8 +115,8 @@ impl ToldTables {
         });
     }
 
-    /// Tells the page that an address is in, and those around it, where the next stacks will be. Does nothing when it is told already,
-    /// or there is no room.
+    /// Tells the page that an address is in, and those around it, where the next stacks will be. Does nothing when it is told already;
+    /// where there is no room, that is counted.
     pub fn load(&mut self, number: u32, image: &Image, address: u64, now: u64, store: &mut dyn Store) {
         self.begin(number, image, now);
         let Some(loaded) = self.loaded.get_mut(&number) else { return };
@@ -123,15 +127,15 @@ impl ToldTables {
         let from = loaded.base + (u64::from(first) << CODE_PAGE_BITS);
         while self.pages + PAGES_TOGETHER > self.pages_max || self.loaded.len() > PROGRAMS_MAX {
             if self.evict(now, store).is_none() {
-                return;
+                return self.room.lacks(Lacking::Page);
             }
         }
         let rules = image.between(from, from + u64::from(PAGES_TOGETHER) * CODE_PAGE_BYTES);
         for page in missing {
             let rows = self.rows(&rules, from + (u64::from(page - first) << CODE_PAGE_BITS), store);
-            if store.put_page(PageKey { table: number, page }, &rows)
-                && let Some(loaded) = self.loaded.get_mut(&number)
-            {
+            if !store.put_page(PageKey { table: number, page }, &rows) {
+                self.room.lacks(Lacking::Page);
+            } else if let Some(loaded) = self.loaded.get_mut(&number) {
                 loaded.pages.insert(page);
                 self.pages += 1;
             }
@@ -144,7 +148,9 @@ impl ToldTables {
         let behind = rules.partition_point(|(at, _)| *at < from + CODE_PAGE_BYTES);
         let here = &rules[first.min(behind)..behind];
         let mut rows = PageRows { count: 0, rows: [UnwindRow::default(); PAGE_ROWS] };
-        if here.len() <= PAGE_ROWS {
+        if here.len() > PAGE_ROWS {
+            self.room.lacks(Lacking::Rows);
+        } else {
             for (row, (at, rule)) in rows.rows.iter_mut().zip(here) {
                 *row = UnwindRow { at: at.saturating_sub(from) as u16, rule: self.number(rule, store) };
                 rows.count += 1;
@@ -174,6 +180,7 @@ impl ToldTables {
         let number = self.rules.len() as u32;
         if number >= UNWIND_RULES_MAX || !store.put_rule(number as u16, rule) {
             self.rules_full = true;
+            self.room.lacks(Lacking::Rule);
             return ASK;
         }
         self.rules.insert(rule, number as u16);

@@ -19,6 +19,8 @@ struct Kept {
     pages: HashMap<PageKey, Box<PageRows>>,
     rules: HashMap<u16, UnwindRule>,
     places: RefCell<HashMap<u32, PlaceRule>>,
+    /// Takes nothing more.
+    full: bool,
 }
 
 #[derive(Clone, Default)]
@@ -32,16 +34,25 @@ impl Shared {
 
 impl Store for Shared {
     fn put_part(&mut self, key: PartKey, part: &ProcessPart) -> bool {
-        self.kept().parts.insert(key, Box::new(*part));
-        true
+        let mut kept = self.kept();
+        if !kept.full {
+            kept.parts.insert(key, Box::new(*part));
+        }
+        !kept.full
     }
     fn put_page(&mut self, key: PageKey, rows: &PageRows) -> bool {
-        self.kept().pages.insert(key, Box::new(*rows));
-        true
+        let mut kept = self.kept();
+        if !kept.full {
+            kept.pages.insert(key, Box::new(*rows));
+        }
+        !kept.full
     }
     fn put_rule(&mut self, number: u16, rule: UnwindRule) -> bool {
-        self.kept().rules.insert(number, rule);
-        true
+        let mut kept = self.kept();
+        if !kept.full {
+            kept.rules.insert(number, rule);
+        }
+        !kept.full
     }
     fn remove_part(&mut self, key: PartKey) {
         self.kept().parts.remove(&key);
@@ -140,7 +151,7 @@ fn the_kernel_program_finds_what_user_space_finds() {
 fn finds_the_same(waiting: &Waiting, case: &str) {
     let pid = waiting.pid();
     let store = Shared::default();
-    let mut unwinder = Unwinder::telling(Some(store.clone()));
+    let mut unwinder = Unwinder::telling(Some(store.clone()), Arc::default());
     assert_eq!(walked(&store.kept(), pid, &waiting.registers).1, ended::UNKNOWN_PROCESS);
     unwinder.expect(pid, 9, 1);
     let (first, asked) = walked(&store.kept(), pid, &waiting.registers);
@@ -194,7 +205,7 @@ fn deeper_stacks_than_are_copied_are_walked_to_the_limit() {
     let program = built(folder.path(), "deep", PROGRAM, &["-O2", "-fno-optimize-sibling-calls", "-fno-inline"]);
     let waiting = Waiting::start(&program, &["deep", "2000"]);
     let (store, pid) = (Shared::default(), waiting.pid());
-    let mut unwinder = Unwinder::telling(Some(store.clone()));
+    let mut unwinder = Unwinder::telling(Some(store.clone()), Arc::default());
     unwinder.expect(pid, 9, 1);
     let stack = unwinder.unwind(pid, &waiting.registers, &waiting.stack);
     unwinder.tell(pid);
@@ -217,7 +228,7 @@ fn knowing_itself(told: Told) -> (Unwinder, Vec<u32>) {
 #[test]
 fn every_rule_of_every_program_is_told_as_it_is() {
     let store = Shared::default();
-    let (mut unwinder, numbers) = knowing_itself(Told::new(Box::new(store.clone())));
+    let (mut unwinder, numbers) = knowing_itself(Told::new(Box::new(store.clone()), Arc::default()));
     let (mut rules, mut refused) = (0, 0);
     for number in numbers {
         let Unwinder { tables, told, .. } = &mut unwinder;
@@ -243,11 +254,16 @@ fn every_rule_of_every_program_is_told_as_it_is() {
     assert!(rules > 2000 && refused == 0, "{rules} rows, {refused} pages without");
 }
 
+fn lacks(room: &Room) -> Vec<(String, u64)> {
+    room.states().into_iter().map(|state| (state.target, state.hits.expect("a count"))).collect()
+}
+
 #[test]
 fn what_was_not_used_makes_room() {
     const PAGES: usize = 40;
     let store = Shared::default();
-    let (mut unwinder, numbers) = knowing_itself(Told::with_pages(Box::new(store.clone()), PAGES as u32));
+    let room = Arc::new(Room::default());
+    let (mut unwinder, numbers) = knowing_itself(Told::with_pages(Box::new(store.clone()), PAGES as u32, room.clone()));
     let pages_of = |number: u32| store.kept().pages.keys().filter(|key| key.table == number).count();
     let mut load = |number: u32, pages: u64, now: u64| {
         let Unwinder { tables, told, .. } = &mut unwinder;
@@ -260,12 +276,17 @@ fn what_was_not_used_makes_room() {
     let (first, second) = (numbers[0], *numbers.iter().find(|number| **number != numbers[0]).expect("a library"));
     load(first, 28, 1);
     load(first, 28, 1);
+    assert!(lacks(&room).is_empty());
     let told = pages_of(first);
     assert!((28..=32).contains(&told), "{told}: each is told once");
     load(second, 28, 2);
     assert_eq!(pages_of(first), told, "both are in use");
     assert!((4..=PAGES - told).contains(&pages_of(second)));
+    // a page of each four that are told together was asked for in vain
+    let lacking = 28 - pages_of(second) as u64;
+    assert_eq!(lacks(&room), [("pages of code".to_owned(), lacking)]);
     load(second, 28, 1_000_000);
+    assert_eq!(lacks(&room), [("pages of code".to_owned(), lacking)]);
     assert_eq!(pages_of(first), 0);
     assert!((28..=32).contains(&pages_of(second)));
 }
@@ -275,7 +296,8 @@ fn thousands_of_mappings_are_found_in_parts() {
     let line = |n: u64| format!("{:x}-{:x} r-xp 00000000 00:00 0\n", n << 20, (n << 20) + 0x1000);
     let text: String = (1..=1500).map(line).collect();
     let store = Shared::default();
-    let mut told = Told::with_pages(Box::new(store.clone()), 8);
+    let room = Arc::new(Room::default());
+    let mut told = Told::with_pages(Box::new(store.clone()), 8, room.clone());
     let tables = Tables::new(1 << 20);
     let maps = |text: &str, program: u64| {
         let mut maps = Maps::of(5, text.as_bytes());
@@ -300,6 +322,23 @@ fn thousands_of_mappings_are_found_in_parts() {
     told.forget(5);
     assert!(store.kept().parts.is_empty());
     let too_many: String = (1..=3000).map(line).collect();
+    assert!(lacks(&room).is_empty());
     told.tell(5, &mut maps(&too_many, 3), &tables, 3);
     assert!(store.kept().parts.is_empty());
+    assert_eq!(lacks(&room), [("mappings of processes".to_owned(), 1)]);
+}
+
+#[test]
+fn a_kernel_without_memory_is_told_of() {
+    let (store, room) = (Shared::default(), Arc::new(Room::default()));
+    store.kept().full = true;
+    let (mut unwinder, numbers) = knowing_itself(Told::new(Box::new(store.clone()), room.clone()));
+    let Unwinder { tables, told, .. } = &mut unwinder;
+    let image = tables.image(numbers[0]).unwrap();
+    told.as_mut().unwrap().load(numbers[0], image, image.code().first().expect("code").address, 1);
+    assert!(store.kept().pages.is_empty() && store.kept().parts.is_empty());
+    let told = lacks(&room);
+    let of = |what: &str| told.iter().find(|(target, _)| target == what).map(|(_, times)| *times);
+    assert_eq!((of("pages of code"), of("mappings of processes")), (Some(4), Some(1)), "{told:?}");
+    assert!(of("rules of all programs").is_some_and(|times| times > 0), "{told:?}");
 }

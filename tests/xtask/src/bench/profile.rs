@@ -1,7 +1,8 @@
 //! What profiling costs a server and programs that only compute: earshot's profiler at several rates, and perf's beside it.
 //!
 //! Each profiler stands between two stretches without any, of the same load, and starts afresh. earshot without its profiler is one of
-//! them: what it costs besides is not the profiler's. Samples are not looked at here.
+//! them: what it costs besides is not the profiler's. What is measured begins when it has seen the load for some seconds. Samples are not
+//! looked at here.
 
 use std::path::Path;
 use std::process::Command;
@@ -23,6 +24,8 @@ use super::timed;
 use crate::place::Place;
 
 const RATES_HZ: [u32; 3] = [19, 99, 997];
+/// Load beside a profiler before it is measured: what it learns about programs that it never saw is not what it costs for long.
+const WARM_SECONDS: u64 = 5;
 /// Before a stretch, for what the last one started or ended to be over.
 const PAUSE: Duration = Duration::from_millis(500);
 const READY_SECONDS: u64 = 10;
@@ -228,6 +231,7 @@ fn without(job: &mut Job<'_>, seconds: u64) -> anyhow::Result<f64> {
 
 fn with(profiler: Profiler, earshot: &Path, job: &mut Job<'_>, seconds: u64, seen: &mut Seen) -> anyhow::Result<f64> {
     let running = profiler.start(earshot)?;
+    (job.run)(WARM_SECONDS)?;
     std::thread::sleep(PAUSE);
     let (before, started) = (cpu_seconds(running.pid())?, std::time::Instant::now());
     let done = (job.run)(seconds)?;

@@ -3,7 +3,8 @@
 //! They take their samples at different moments, so that no two stacks are the same sample: what is compared is each frame with
 //! its caller. A frame of earshot's agrees when perf too has seen it under that caller; it cannot be compared where perf has never
 //! seen who calls it. Only user frames are looked at: the kernel unwinds its own for both. A program with many functions has frames
-//! that two profilers do not both see in a short time: how many these are is told by each of perf's samples against its others.
+//! that two profilers do not both see in a short time: how many these are is told by each of perf's samples against its others. What
+//! earshot saw so often that perf would have seen it, too, if it were there, is no chance, and counted by itself.
 
 mod pairs;
 mod perf;
@@ -22,7 +23,7 @@ use pairs::{Compared, Stacks};
 use perf::Perf;
 
 /// Of both.
-pub const HZ: u32 = 99;
+pub const HZ: u32 = 299;
 /// Pairs that are shown for each program.
 const SHOWN: usize = 6;
 
@@ -34,10 +35,11 @@ pub fn measure(place: &Place, earshot: &Path, wanted: &Wanted) -> anyhow::Result
         let since = agent.now()?;
         let perf = Perf::start()?;
         (program.run)(wanted.seconds)?;
+        let until = agent.now()?;
         let theirs = perf.stacks(program.thread)?;
-        let ours = ours(&agent, program.thread, &since)?;
+        let ours = ours(&agent, program.thread, (&since, &until))?;
         let (compared, chance) = (Compared::of(&ours, &theirs), Compared::with_itself(&theirs));
-        rows.push(vec![
+        let row = vec![
             program.name.to_owned(),
             whole(ours.samples() as f64),
             whole(theirs.samples() as f64),
@@ -45,11 +47,14 @@ pub fn measure(place: &Place, earshot: &Path, wanted: &Wanted) -> anyhow::Result
             format!("{:.2} %", chance.percent()),
             whole(compared.agreed as f64),
             whole(compared.differed() as f64),
+            whole(compared.certain as f64),
             whole(compared.unknown as f64),
-        ]);
+        ];
+        eprintln!("{}", row.join(", "));
+        rows.push(row);
         notes.extend(compared.worst(SHOWN).map(|told| format!("{}: {told}", program.name)));
         figures.push(json!({ "program": program.name, "samples": ours.samples(), "perf_samples": theirs.samples(),
-            "perf_with_itself": { "agreed": chance.agreed, "differed": chance.differed() }, "agreed": compared.agreed, "differed": compared.differed(), "unknown": compared.unknown }));
+            "perf_with_itself": { "agreed": chance.agreed, "differed": chance.differed() }, "agreed": compared.agreed, "differed": compared.differed(), "beyond_chance": compared.certain, "unknown": compared.unknown }));
     }
     agent.stop()?;
     Ok(Section {
@@ -62,6 +67,7 @@ pub fn measure(place: &Place, earshot: &Path, wanted: &Wanted) -> anyhow::Result
             "perf's with itself",
             "frames that agree",
             "differ",
+            "beyond chance",
             "perf knows no caller",
         ],
         rows,
@@ -70,9 +76,11 @@ pub fn measure(place: &Place, earshot: &Path, wanted: &Wanted) -> anyhow::Result
     })
 }
 
-/// earshot's samples of threads of this name.
-fn ours(agent: &Agent, thread: &str, since: &str) -> anyhow::Result<Stacks> {
-    let whose = format!("FROM stack_samples s WHERE s.kind = 'on_cpu' AND s.thread_name = '{thread}' AND s.time >= '{since}'");
+/// earshot's samples of threads of this name while perf took its own, too.
+fn ours(agent: &Agent, thread: &str, (since, until): (&str, &str)) -> anyhow::Result<Stacks> {
+    let whose = format!(
+        "FROM stack_samples s WHERE s.kind = 'on_cpu' AND s.thread_name = '{thread}' AND s.time >= '{since}' AND s.time < '{until}'"
+    );
     agent.settled(&format!("SELECT count(*) AS n {whose}"))?;
     let rows = agent.rows(&format!(
         "SELECT t.frames AS frames, s.samples AS samples FROM (SELECT s.stack_id, count(*) AS samples {whose} GROUP BY s.stack_id) s

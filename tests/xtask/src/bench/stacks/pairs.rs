@@ -87,27 +87,51 @@ fn behind_bracket(text: &str) -> &str {
     ""
 }
 
+/// A pair that theirs have never seen is no chance when they should have seen it in so many samples: they miss one of a thousand such.
+const SAMPLES_EXPECTED: f64 = 6.9;
+
 pub struct Compared {
     pub agreed: u64,
     pub unknown: u64,
-    differing: Vec<(Pair, u64)>,
+    /// Of those that differ: what chance does not explain.
+    pub certain: u64,
+    differing: Vec<Differing>,
+}
+
+struct Differing {
+    pair: Pair,
+    samples: u64,
+    /// Under which caller theirs have seen the frame most often.
+    theirs: String,
+}
+
+impl Differing {
+    fn new(pair: &Pair, samples: u64, theirs: &Stacks) -> Self {
+        let callers = theirs.pairs.iter().filter(|((caller, frame), _)| *frame == pair.1 && *caller != pair.0);
+        let most = callers.max_by_key(|((caller, _), samples)| (**samples, caller.as_str()));
+        let theirs = most.map(|((caller, _), _)| caller.clone()).unwrap_or_default();
+        Self { pair: pair.clone(), samples, theirs }
+    }
 }
 
 impl Compared {
     pub fn of(ours: &Stacks, theirs: &Stacks) -> Self {
         let called: HashSet<&str> = theirs.pairs.keys().filter(|(caller, _)| caller != ROOT).map(|(_, f)| f.as_str()).collect();
-        let (mut agreed, mut unknown, mut differing) = (0, 0, vec![]);
+        let (mut agreed, mut unknown, mut certain, mut differing) = (0, 0, 0, vec![]);
+        let share = theirs.samples as f64 / ours.samples.max(1) as f64;
         for (pair, samples) in &ours.pairs {
             if theirs.pairs.contains_key(pair) {
                 agreed += samples;
             } else if called.contains(pair.1.as_str()) {
-                differing.push((pair.clone(), *samples));
+                let with = ours.samples_with.get(pair).copied().unwrap_or_default();
+                certain += if with as f64 * share >= SAMPLES_EXPECTED { *samples } else { 0 };
+                differing.push(Differing::new(pair, *samples, theirs));
             } else {
                 unknown += samples;
             }
         }
-        differing.sort_by_key(|(pair, samples)| (std::cmp::Reverse(*samples), pair.clone()));
-        Self { agreed, unknown, differing }
+        differing.sort_by(|a, b| b.samples.cmp(&a.samples).then_with(|| a.pair.cmp(&b.pair)));
+        Self { agreed, unknown, certain, differing }
     }
 
     /// Each sample of a profiler against all its other samples: what chance alone leaves of the agreement of two profilers that are
@@ -119,16 +143,16 @@ impl Compared {
             if elsewhere(stacks.samples_with.get(pair)) {
                 agreed += times;
             } else if elsewhere(stacks.samples_called.get(&pair.1)) {
-                differing.push((pair.clone(), *times));
+                differing.push(Differing::new(pair, *times, stacks));
             } else {
                 unknown += times;
             }
         }
-        Self { agreed, unknown, differing }
+        Self { agreed, unknown, certain: 0, differing }
     }
 
     pub fn differed(&self) -> u64 {
-        self.differing.iter().map(|(_, samples)| samples).sum()
+        self.differing.iter().map(|one| one.samples).sum()
     }
 
     pub fn percent(&self) -> f64 {
@@ -137,7 +161,10 @@ impl Compared {
 
     /// What differs most often.
     pub fn worst(&self, n: usize) -> impl Iterator<Item = String> {
-        self.differing.iter().take(n).map(|((caller, frame), samples)| format!("{samples} × {caller};{frame}"))
+        let told = |Differing { pair: (caller, frame), samples, theirs }: &Differing| {
+            format!("{samples} × {caller};{frame}, under {theirs} in perf's")
+        };
+        self.differing.iter().take(n).map(told)
     }
 }
 
@@ -189,7 +216,22 @@ mod tests {
         let compared = Compared::of(&ours, &theirs);
         // main under the root differs; who calls beta is not known; read under main differs
         assert_eq!((compared.agreed, compared.differed(), compared.unknown), (6 * 4 + 2 + 6, 3 + 1, 3));
-        assert_eq!(compared.worst(1).collect::<Vec<_>>(), ["3 × (root);main"]);
+        assert_eq!(compared.worst(1).collect::<Vec<_>>(), ["3 × (root);main, under start in perf's"]);
         assert_eq!(ours.samples(), 12);
+    }
+
+    #[test]
+    fn what_is_seen_often_and_never_by_the_other_is_no_chance() {
+        let theirs = stacks(&[("main;alpha;spin", 50), ("main;beta", 50)]);
+        let certain = |samples| {
+            let ours = stacks(&[("main;alpha;spin", 100 - samples), ("main;beta;spin", samples)]);
+            let compared = Compared::of(&ours, &theirs);
+            (compared.differed(), compared.certain)
+        };
+        // theirs are as many: they should have seen it as often
+        assert_eq!([certain(6), certain(7)], [(6, 0), (7, 7)]);
+        let few = stacks(&[("main;alpha;spin", 5), ("main;beta", 5)]);
+        let ours = stacks(&[("main;alpha;spin", 93), ("main;beta;spin", 7)]);
+        assert_eq!(Compared::of(&ours, &few).certain, 0);
     }
 }
