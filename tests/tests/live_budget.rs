@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use serde_json::json;
-use tests::{Certificates, Connection, Earshot, Nginx, Redis, losses, lost, marked, run, settled, wait_until};
+use tests::{Connection, Earshot, Nginx, Redis, losses, lost, marked, run, settled, wait_until};
 
 /// A busy Redis has some 100,000 transfers a second, what else is said here some hundreds.
 const BUDGET: &str = "[budget]\nprocess_events_per_second = 2000\ncpu_percent = 0\n";
@@ -14,11 +14,11 @@ const PAUSE: Duration = Duration::from_millis(5);
 const AFTERWARDS: usize = 50;
 
 /// As fast as it goes, with new connections each time, until told to stop; how many commands there were.
-fn busy(redis: &Redis, tls: &[&str], done: &AtomicBool) -> anyhow::Result<u64> {
+fn busy(redis: &Redis, done: &AtomicBool) -> anyhow::Result<u64> {
     let (port, commands) = (redis.port.to_string(), COMMANDS_A_RUN.to_string());
     let mut made = 0;
     while !done.load(Ordering::Relaxed) {
-        run("redis-benchmark", [&["-p", &port, "-c", "8", "-t", "get", "-n", &commands, "-d", "100", "-q"], tls].concat())?;
+        run("redis-benchmark", ["-p", &port, "-c", "8", "-t", "get", "-n", &commands, "-d", "100", "-q"])?;
         made += COMMANDS_A_RUN;
     }
     Ok(made)
@@ -56,16 +56,17 @@ fn adds_up(earshot: &Earshot) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn goes_down_and_comes_back(redis: &Redis, tls: &[&str]) -> anyhow::Result<()> {
+#[test]
+fn a_process_over_its_budget_goes_down_and_comes_back() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("earshot.toml");
     std::fs::write(&file, BUDGET)?;
-    let nginx = Nginx::start()?;
+    let (redis, nginx) = (Redis::start()?, Nginx::start()?);
     let earshot = Earshot::start_in(folder, &["--config", &file.to_string_lossy()])?;
 
     let (done, calm_made) = (AtomicBool::new(false), AtomicUsize::new(0));
     let made = std::thread::scope(|threads| -> anyhow::Result<u64> {
-        let load = threads.spawn(|| busy(redis, tls, &done));
+        let load = threads.spawn(|| busy(&redis, &done));
         let other = threads.spawn(|| calm(&nginx, &done, &calm_made));
         let lowest = wait_until(30, "the lowest step", || {
             step(&earshot, redis.pid()).is_ok_and(|step| step == "counters").then_some(())
@@ -101,21 +102,10 @@ fn goes_down_and_comes_back(redis: &Redis, tls: &[&str]) -> anyhow::Result<()> {
     })?;
     let port = redis.port.to_string();
     for i in 0..AFTERWARDS {
-        run("redis-cli", [&["-p", &port], tls, &["SET", &format!("after:{i}"), "value"]].concat())?;
+        run("redis-cli", ["-p", &port, "SET", &format!("after:{i}"), "value"])?;
     }
     let after = "SELECT args, response FROM redis_events WHERE command = 'SET' AND args LIKE '%after:%'";
     let expected: Vec<_> =
         (0..AFTERWARDS).map(|i| json!({ "args": format!("[\"after:{i}\",\"value\"]"), "response": "OK" })).collect();
     earshot.expect(after, &expected)
-}
-
-#[test]
-fn a_process_over_its_budget_goes_down_and_comes_back() -> anyhow::Result<()> {
-    goes_down_and_comes_back(&Redis::start()?, &[])
-}
-
-#[test]
-fn so_does_one_that_encrypts() -> anyhow::Result<()> {
-    let certificates = Certificates::make()?;
-    goes_down_and_comes_back(&Redis::start_tls(&certificates)?, &["--tls", "--insecure"])
 }
