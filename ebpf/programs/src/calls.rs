@@ -51,7 +51,7 @@ const NEW: Call = Call {
     length: 0,
     received: 0,
     sent: 0,
-    copy: Progress { left: 0, wanted: 0, offset: 0, time_ns: 0, session: 0, connection: 0, lost: 0, about: 0 },
+    copy: Progress { left: 0, wanted: 0, left_out: 0, offset: 0, time_ns: 0, session: 0, connection: 0, lost: 0, about: 0 },
 };
 
 /// Room for what the entry of a call tells; `thread` may be null.

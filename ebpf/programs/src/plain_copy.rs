@@ -17,6 +17,8 @@ pub struct Progress {
     pub left: u64,
     /// How many of them are to be copied.
     pub wanted: u64,
+    /// How many more would be, were their process not over its budget.
+    pub left_out: u64,
     /// Where the next record stands in the session's bytes.
     pub offset: u64,
     pub time_ns: u64,
