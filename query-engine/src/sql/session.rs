@@ -43,6 +43,10 @@ pub(super) fn build(
     options.sql_parser.collect_spans = true;
     // now() has a zone, as every time in a table has
     options.execution.time_zone = Some("UTC".to_owned());
+    // rows of a join's larger side stay where they are: to deal them out by their keys would copy them, stacks of some KiB included
+    options.optimizer.repartition_joins = false;
+    // nor are a join's wide rows queued for other threads: a scan has a part for each of them
+    options.optimizer.enable_round_robin_repartition = false;
     // text stays in the form in which it is stored
     options.sql_parser.map_string_types_to_utf8view = false;
     let state = SessionStateBuilder::new()

@@ -4,14 +4,15 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray};
-use arrow::buffer::Buffer;
+use arrow::array::{Array, ArrayData, ArrayRef, BooleanArray, make_array};
+use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer};
 use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::SchemaRef;
 use arrow::ipc::reader::StreamDecoder;
 use arrow::ipc::writer::StreamWriter;
 use arrow::record_batch::RecordBatch;
 use arrow::row::{RowConverter, SortField};
+use bytes::Bytes;
 use hashbrown::HashSet;
 use schema::Table;
 
@@ -29,7 +30,7 @@ pub(super) fn join_batches(table: &Table, schema: &SchemaRef, batches: &[RecordB
     let known_schema = Arc::new(schema.project(&known).ok()?);
     let batches: Vec<_> = batches.iter().map(|batch| batch.project(&known)).collect::<Result<_, _>>().ok()?;
     let joined = shrunk(concat_batches(&known_schema, &batches).ok()?, &known_schema);
-    let joined = packed(&joined, &known_schema).unwrap_or(joined);
+    let (joined, framing) = packed(&joined, &known_schema).unwrap_or((joined, 0));
     // columns without a value share zeros, as in the batches: written out, they would take the memory of values
     let types = table.columns().map(|column| column.ty).enumerate().filter(|(place, _)| empty.contains(place));
     let nulls = schema::batch::nulls(types.map(|(_, ty)| ty), joined.num_rows());
@@ -37,17 +38,20 @@ pub(super) fn join_batches(table: &Table, schema: &SchemaRef, batches: &[RecordB
         known.into_iter().zip(joined.columns().iter().cloned()).chain(empty.into_iter().zip(nulls)).collect();
     columns.sort_unstable_by_key(|(place, _)| *place);
     let columns = columns.into_iter().map(|(_, column)| column).collect();
-    Sealed::new(RecordBatch::try_new(Arc::clone(schema), columns).ok()?)
+    let mut sealed = Sealed::new(RecordBatch::try_new(Arc::clone(schema), columns).ok()?)?;
+    sealed.bytes += framing;
+    Some(sealed)
 }
 
 /// Bytes from which a batch is worth an allocation of its own.
 const PACKED_BYTES_MIN: usize = 256 << 10;
 
-/// The same rows with all columns in one allocation; `None` when they are too few, or cannot be.
+/// The same rows with all columns in one allocation, and how many bytes of it no column has; `None` when they are too few, or cannot
+/// be.
 ///
 /// A hundred small buffers a batch, freed at other times than their neighbours, leave holes that the allocator keeps: a
 /// full store would occupy half as much again. Arrow's IPC encoding is one piece and is read in place.
-fn packed(batch: &RecordBatch, schema: &SchemaRef) -> Option<RecordBatch> {
+fn packed(batch: &RecordBatch, schema: &SchemaRef) -> Option<(RecordBatch, usize)> {
     let bytes = batch_bytes(batch);
     if bytes < PACKED_BYTES_MIN {
         return None;
@@ -57,14 +61,41 @@ fn packed(batch: &RecordBatch, schema: &SchemaRef) -> Option<RecordBatch> {
     writer.write(batch).ok()?;
     drop(writer);
     encoded.shrink_to_fit();
+    let allocated = encoded.len();
     let mut decoder = StreamDecoder::new();
     let mut left = Buffer::from_vec(encoded);
     while !left.is_empty() {
         if let Some(batch) = decoder.decode(&mut left).ok()? {
-            return RecordBatch::try_new(Arc::clone(schema), batch.columns().to_vec()).ok();
+            let columns = batch.columns().iter().map(|column| Some(make_array(apart(&column.to_data())?)));
+            let batch = RecordBatch::try_new(Arc::clone(schema), columns.collect::<Option<_>>()?).ok()?;
+            let framing = allocated.saturating_sub(batch_bytes(&batch));
+            return Some((batch, framing));
         }
     }
     None
+}
+
+/// The same values, with each buffer counted as if it were an allocation of its own, and not as the whole that it lies in.
+///
+/// DataFusion limits memory by what columns keep, and by that chooses the side of a join that it holds. Two columns out of a
+/// batch of fifty would be counted as the batch, twice.
+fn apart(data: &ArrayData) -> Option<ArrayData> {
+    // what is empty has no place of its own, and columns of numbers ask for one that is a multiple of eight
+    let own =
+        |buffer: &Buffer| if buffer.is_empty() { Buffer::default() } else { Bytes::from_owner(Part(buffer.clone())).into() };
+    let nulls = data.nulls().map(|n| NullBuffer::new(BooleanBuffer::new(own(n.buffer()), n.offset(), n.len())));
+    let builder = ArrayData::builder(data.data_type().clone()).len(data.len()).offset(data.offset()).nulls(nulls);
+    let builder = builder.buffers(data.buffers().iter().map(own).collect());
+    builder.child_data(data.child_data().iter().map(apart).collect::<Option<_>>()?).build().ok()
+}
+
+/// Keeps the whole allocation.
+struct Part(Buffer);
+
+impl AsRef<[u8]> for Part {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 /// The newest row of each key, in the order in which they arrived.

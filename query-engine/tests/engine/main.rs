@@ -5,6 +5,7 @@ mod fixture;
 mod flamegraph;
 mod functions;
 mod heap;
+mod joins;
 mod pyroscope;
 mod reads;
 mod sql;
