@@ -68,7 +68,7 @@ pub fn measure(place: &Place, earshot: &Path, wanted: &Wanted) -> anyhow::Result
             "frames that agree",
             "differ",
             "beyond chance",
-            "perf knows no caller",
+            "cannot be compared",
         ],
         rows,
         notes,

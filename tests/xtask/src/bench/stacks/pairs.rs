@@ -7,8 +7,16 @@ const KERNEL: [&str; 4] = ["entry_SYSCALL", "asm_", "ret_from_fork", "entry_INT"
 /// Of a frame that none calls.
 const ROOT: &str = "(root)";
 
+/// Of a frame whose function has no name.
+const NAMELESS: &str = "[?]";
+
 /// A frame's caller, and the frame.
 type Pair = (String, String);
+
+/// Neither has a name, so that nothing can be said of them.
+fn is_nameless((caller, frame): &Pair) -> bool {
+    caller == NAMELESS && frame == NAMELESS
+}
 
 /// How often each frame was seen under each caller.
 #[derive(Default)]
@@ -49,7 +57,7 @@ impl Stacks {
 /// The same for each way to write a function: both take another of several names for one address, and C's library has many.
 fn plain(frame: &str) -> String {
     if frame.starts_with('[') {
-        return "[?]".to_owned();
+        return NAMELESS.to_owned();
     }
     let mut name = frame.split_once(" [").map_or(frame, |(name, _)| name);
     while let Some(rest) = ["_", "GI_", "libc_"].iter().find_map(|start| name.strip_prefix(start)) {
@@ -120,7 +128,9 @@ impl Compared {
         let (mut agreed, mut unknown, mut certain, mut differing) = (0, 0, 0, vec![]);
         let share = theirs.samples as f64 / ours.samples.max(1) as f64;
         for (pair, samples) in &ours.pairs {
-            if theirs.pairs.contains_key(pair) {
+            if is_nameless(pair) {
+                unknown += samples;
+            } else if theirs.pairs.contains_key(pair) {
                 agreed += samples;
             } else if called.contains(pair.1.as_str()) {
                 let with = ours.samples_with.get(pair).copied().unwrap_or_default();
@@ -140,7 +150,9 @@ impl Compared {
         let (mut agreed, mut unknown, mut differing) = (0, 0, vec![]);
         for (pair, times) in &stacks.pairs {
             let elsewhere = |seen: Option<&u64>| seen.is_some_and(|samples| *samples > 1);
-            if elsewhere(stacks.samples_with.get(pair)) {
+            if is_nameless(pair) {
+                unknown += times;
+            } else if elsewhere(stacks.samples_with.get(pair)) {
                 agreed += times;
             } else if elsewhere(stacks.samples_called.get(&pair.1)) {
                 differing.push(Differing::new(pair, *times, stacks));
@@ -218,6 +230,15 @@ mod tests {
         assert_eq!((compared.agreed, compared.differed(), compared.unknown), (6 * 4 + 2 + 6, 3 + 1, 3));
         assert_eq!(compared.worst(1).collect::<Vec<_>>(), ["3 × (root);main, under start in perf's"]);
         assert_eq!(ours.samples(), 12);
+    }
+
+    #[test]
+    fn nothing_is_said_of_frames_without_names_under_others_without() {
+        let seen = stacks(&[("main;[libc.so.6];[libc.so.6];spin", 2)]);
+        for compared in [Compared::of(&seen, &seen), Compared::with_itself(&seen)] {
+            // main, the first without a name, and spin are compared
+            assert_eq!((compared.agreed, compared.differed(), compared.unknown), (2 * 3, 0, 2));
+        }
     }
 
     #[test]
