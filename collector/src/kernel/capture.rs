@@ -215,6 +215,7 @@ impl Capture {
             return Err(StartError::NotPermitted { missing: missing.join(", ") });
         }
         privileges::raise_limits();
+        privileges::keep_large_memory_apart();
         let offsets = {
             let bytes = std::fs::read(VMLINUX).map_err(|source| StartError::NoBtf { source })?;
             let btf = Btf::parse(bytes).ok_or_else(|| StartError::Unknown { what: format!("{VMLINUX} is damaged") })?;

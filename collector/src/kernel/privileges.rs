@@ -48,6 +48,20 @@ pub fn raise_limits() {
     }
 }
 
+/// Allocations of this size are given back to the system when they are freed.
+#[cfg(target_env = "gnu")]
+const LARGE_BYTES: libc::c_int = 1 << 20;
+
+/// Keeps large allocations apart from small ones, where the allocator is glibc's: by itself it puts them together as soon as one was
+/// freed, and what is freed between others stays with it. The rows' memory would take twice its budget.
+pub fn keep_large_memory_apart() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: takes no pointer; a refusal leaves the allocator as it is.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE_BYTES);
+    }
+}
+
 /// Gives free memory back to the system, where the allocator is glibc's.
 pub fn release_memory() {
     #[cfg(target_env = "gnu")]
