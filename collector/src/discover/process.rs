@@ -1,6 +1,7 @@
 //! One life of a process.
 
 use procfs::process::Process as Proc;
+use schema::ProcessPrefix;
 
 use super::{build_id, cgroup};
 use crate::kernel::Clock;
@@ -69,6 +70,20 @@ impl Boot {
 impl Process {
     pub fn service(&self) -> &[u8] {
         self.unit.as_deref().unwrap_or(&self.name)
+    }
+
+    /// What a row about the process begins with.
+    pub fn prefix<'a>(&'a self, host: &'a [u8], unix_ns: i64) -> ProcessPrefix<'a> {
+        ProcessPrefix {
+            time: Some(unix_ns),
+            host: Some(host),
+            process_id: Some(self.id),
+            pid: Some(self.pid as i32),
+            process_name: Some(&self.name),
+            container_id: self.container_id.as_deref(),
+            service: Some(self.service()),
+            ..Default::default()
+        }
     }
 
     /// What /proc tells of a process; None when it is gone.

@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ebpf_abi::{Count, Counters};
+use schema::HostPrefix;
 use schema::tables::{CaptureTotal, ProbeStatus, Process as ProcessRow, ProcessStat};
-use schema::{HostPrefix, ProcessPrefix};
 
 use super::budget::Budget;
 use crate::batch::Writer;
 use crate::connect::Context;
-use crate::discover::{Process, stat_row};
+use crate::discover::stat_row;
 use crate::kernel::{Capture, monotonic_ns};
 use crate::libraries::Told;
 use crate::unwind::Room;
@@ -70,19 +70,6 @@ impl Housekeeper {
         self.context.clock.unix_ns(monotonic_ns())
     }
 
-    fn prefix<'a>(host: &'a [u8], now: i64, process: &'a Process) -> ProcessPrefix<'a> {
-        ProcessPrefix {
-            time: Some(now),
-            host: Some(host),
-            process_id: Some(process.id),
-            pid: Some(process.pid as i32),
-            process_name: Some(&process.name),
-            container_id: process.container_id.as_deref(),
-            service: Some(process.service()),
-            ..Default::default()
-        }
-    }
-
     fn processes(&mut self) {
         let Some(processes) = self.context.processes.clone() else { return };
         let (changed, lost) = processes.take_changed();
@@ -101,7 +88,7 @@ impl Housekeeper {
                 build_id: process.build_id.as_deref().map(str::as_bytes),
                 ..Default::default()
             };
-            self.writer.row(ProcessRow::TABLE, &[&Self::prefix(&host, now, &process), &row]);
+            self.writer.row(ProcessRow::TABLE, &[&process.prefix(&host, now), &row]);
         }
     }
 
@@ -110,7 +97,7 @@ impl Housekeeper {
         let (now, host) = (self.now(), self.context.host.clone());
         for process in processes.alive() {
             if let Some(row) = stat_row(process.pid) {
-                self.writer.row(ProcessStat::TABLE, &[&Self::prefix(&host, now, &process), &row]);
+                self.writer.row(ProcessStat::TABLE, &[&process.prefix(&host, now), &row]);
             }
         }
     }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-use gimli::{BaseAddresses, EhFrame, EhFrameOffset, FrameDescriptionEntry, LittleEndian, UnwindContext};
+use gimli::{BaseAddresses, EhFrame, EhFrameOffset, FrameDescriptionEntry, LittleEndian, UnwindContext, UnwindSection};
 
 use super::frames::{self, Slice};
 use super::table::{Builder, Code, Rule, Table};
@@ -70,7 +70,6 @@ impl Description {
     }
 
     fn function<'a>(&self, section: &EhFrame<Slice<'a>>) -> Option<FrameDescriptionEntry<Slice<'a>>> {
-        use gimli::UnwindSection;
         section.fde_from_offset(&self.bases, EhFrameOffset(self.at), EhFrame::cie_from_offset).ok()
     }
 }

@@ -13,7 +13,6 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use ebpf_abi::policy;
-use schema::ProcessPrefix;
 use schema::tables::BudgetStep;
 
 use crate::batch::Writer;
@@ -96,16 +95,7 @@ impl Budget {
 }
 
 fn write(process: &Process, change: &Change, now_ns: u64, context: &Context, writer: &mut Writer) {
-    let prefix = ProcessPrefix {
-        time: Some(context.clock.unix_ns(now_ns)),
-        host: Some(&context.host),
-        process_id: Some(process.id),
-        pid: Some(process.pid as i32),
-        process_name: Some(&process.name),
-        container_id: process.container_id.as_deref(),
-        service: Some(process.service()),
-        ..Default::default()
-    };
+    let prefix = process.prefix(&context.host, context.clock.unix_ns(now_ns));
     let row = BudgetStep {
         step: Some(change.step.name().as_bytes()),
         reason: Some(change.reason.as_bytes()),
