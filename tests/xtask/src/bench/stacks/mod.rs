@@ -6,6 +6,7 @@
 //! that two profilers do not both see in a short time: how many these are is told by each of perf's samples against its others. What
 //! earshot saw so often that perf would have seen it, too, if it were there, is no chance, and counted by itself.
 
+mod names;
 mod pairs;
 mod perf;
 mod programs;
@@ -24,6 +25,8 @@ use perf::Perf;
 
 /// Of both.
 pub const HZ: u32 = 299;
+/// In place of the callers of a frame that lie behind what was copied of the stack.
+const STACK_CUT: &str = "[stack cut]";
 /// Pairs that are shown for each program.
 const SHOWN: usize = 6;
 
@@ -89,6 +92,8 @@ fn ours(agent: &Agent, thread: &str, (since, until): (&str, &str)) -> anyhow::Re
     let mut stacks = Stacks::default();
     for row in rows {
         let frames = row["frames"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        // perf writes nothing where what it copied ends
+        let frames = frames.filter(|frame| *frame != STACK_CUT);
         stacks.add(frames, row["samples"].as_u64().unwrap_or_default());
     }
     Ok(stacks)

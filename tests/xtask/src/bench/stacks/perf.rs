@@ -6,7 +6,8 @@ use ::tests::Process;
 use tempfile::TempDir;
 
 use super::HZ;
-use super::pairs::Stacks;
+use super::names::Files;
+use super::pairs::{Stacks, is_kernel};
 use crate::bench::needs::path;
 use crate::bench::timed;
 
@@ -38,25 +39,36 @@ impl Perf {
     pub fn stacks(mut self, thread: &str) -> anyhow::Result<Stacks> {
         self.process.end("INT")?;
         let mut script = Command::new(path("perf")?);
-        script.args(["script", "--no-inline", "--max-stack", "1024", "-F", "comm,tid,ip,sym", "--comms", thread, "-i"]);
-        script.arg(self.folder.path().join("data"));
+        script.args(["script", "--no-inline", "--no-demangle", "--max-stack", "1024"]);
+        script.args(["-F", "comm,tid,ip,sym,dso", "--comms", thread, "-i"]).arg(self.folder.path().join("data"));
         Ok(read(&timed::run(&script, SCRIPT_SECONDS_MAX)?.out))
     }
 }
 
-/// A line for the sample, then a line `ADDRESS NAME` for each frame, leaf first, then an empty one.
+/// A line for the sample, then a line `ADDRESS SYMBOL (FILE)` for each frame, leaf first, then an empty one.
 fn read(script: &str) -> Stacks {
-    let mut stacks = Stacks::default();
+    let (mut stacks, mut files) = (Stacks::default(), Files::default());
     for sample in script.split("\n\n") {
         let frames = sample.lines().skip_while(|line| line.is_empty()).skip(1);
         let frames = frames.filter_map(|line| line.trim().split_once(' ')).filter(|(address, _)| *address != NO_CALLER);
-        let mut names: Vec<&str> = frames.map(|(_, name)| name).collect();
+        let mut names: Vec<String> = frames.map(|(_, frame)| name(frame, &mut files, &mut stacks)).collect();
         names.reverse();
         if !names.is_empty() {
-            stacks.add(names.into_iter(), 1);
+            stacks.add(names.iter().map(String::as_str), 1);
         }
     }
     stacks
+}
+
+/// By which a function stands in `stacks`: the first of all its names.
+fn name(frame: &str, files: &mut Files, stacks: &mut Stacks) -> String {
+    let (symbol, file) = frame.rsplit_once(" (").unwrap_or((frame, ""));
+    if is_kernel(symbol) {
+        return symbol.to_owned();
+    }
+    let names = files.names(file.trim_end_matches(')'), symbol);
+    stacks.same(names);
+    names.first().cloned().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -66,7 +78,7 @@ mod tests {
 
     #[test]
     fn a_script_is_stacks_from_the_root() {
-        let script = "node  41 \n\tffffffff81 asm_exc\n\t    55aa spin(int)\n\t    55ab main\n\tffffffffffffffff [unknown]\n\nnode  41 \n\t 55 [unknown]\n\n";
+        let script = "node  41 \n\tffffffff81 asm_exc ([kernel.kallsyms])\n\t    55aa spin (/no file)\n\t    55ab main (/no file)\n\tffffffffffffffff [unknown] ([unknown])\n\nnode  41 \n\t 55 [unknown] (/no file)\n\n";
         let (stacks, mut expected) = (read(script), Stacks::default());
         expected.add(["main", "spin"].into_iter(), 1);
         expected.add(["[libc.so.6]"].into_iter(), 1);
