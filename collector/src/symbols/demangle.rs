@@ -14,6 +14,7 @@ pub fn function(name: &str) -> String {
 
 /// Holds no `;` and no control characters: `;` separates the names of a folded stack.
 pub fn readable(name: &str) -> String {
+    let name = without_module(name);
     let plain = if mangled(name) { demangled(name) } else { None };
     one_line(plain.as_deref().unwrap_or(name))
 }
@@ -28,10 +29,14 @@ fn mangled(name: &str) -> bool {
     ["_Z", "_R", "__Z"].iter().any(|start| name.starts_with(start))
 }
 
-/// Compilers append what hides the name from the demangler (`.cold`, `.llvm.123`); what of it says something is kept.
+/// LLVM appends the number of a module to what it makes visible in others: it says nothing.
+fn without_module(name: &str) -> &str {
+    name.split_once(".llvm.").filter(|(stem, _)| !stem.is_empty()).map_or(name, |(stem, _)| stem)
+}
+
+/// Compilers append what hides the name from the demangler, as `.cold`: it is kept.
 fn demangled(name: &str) -> Option<String> {
     let clear = |name: &str| Name::new(name, NameMangling::Mangled, Language::Unknown).demangle(DemangleOptions::name_only());
-    let name = name.split(".llvm.").next().unwrap_or(name);
     clear(name).or_else(|| {
         let (stem, suffix) = name.split_once('.')?;
         clear(stem).map(|clear| format!("{clear}.{suffix}"))
@@ -56,6 +61,8 @@ mod tests {
             ("_RNvCs4fqI2P2rA04_7mycrate3foo", "mycrate::foo"),
             ("main.(*T).f", "main.(*T).f"),
             ("spin.constprop.0", "spin.constprop.0"),
+            ("spin.llvm.123", "spin"),
+            (".llvm.123", ".llvm.123"),
             ("_Zbad", "_Zbad"),
             ("_start", "_start"),
             ("two;names\n", "two,names,"),
