@@ -57,6 +57,11 @@ impl Host {
         Self { processes, unwinder, symbols: Symbols::new(), pythons, seen: HashMap::new(), programs: 0 }
     }
 
+    /// Does at once what the first sample would else wait for.
+    pub fn prepare(&mut self) {
+        self.symbols.prepare();
+    }
+
     /// Of the thread whose sample follows.
     pub fn tell_python(&mut self, frames: PythonFrames) {
         self.pythons.tell(frames);

@@ -64,6 +64,7 @@ impl Profiler {
     }
 
     pub fn run(mut self) {
+        self.frames.programs().prepare();
         let mut flushed = monotonic_ns();
         loop {
             let stopping = self.stop.load(Ordering::Relaxed);

@@ -19,7 +19,7 @@ pub const UNKNOWN: &str = "[kernel]";
 
 #[derive(Debug, Default)]
 pub struct Kernel {
-    read: Option<Instant>,
+    read_at: Option<Instant>,
     functions: Vec<(u64, u32)>,
     /// Each ends with a zero.
     names: Vec<u8>,
@@ -28,15 +28,19 @@ pub struct Kernel {
 impl Kernel {
     pub fn name(&mut self, address: u64, now: Instant) -> String {
         let known = self.known(address);
-        let again = known.is_none() && self.read.is_none_or(|read| now.saturating_duration_since(read) >= INTERVAL);
+        let again = known.is_none() && self.read_at.is_none_or(|read| now.saturating_duration_since(read) >= INTERVAL);
         let known = if again {
-            *self = File::open("/proc/kallsyms").map(|file| Kernel::parse(BufReader::new(file))).unwrap_or_default();
-            self.read = Some(now);
+            self.read(now);
             self.known(address)
         } else {
             known
         };
         known.unwrap_or_else(|| UNKNOWN.to_owned())
+    }
+
+    pub fn read(&mut self, now: Instant) {
+        *self = File::open("/proc/kallsyms").map(|file| Kernel::parse(BufReader::new(file))).unwrap_or_default();
+        self.read_at = Some(now);
     }
 
     pub fn bytes(&self) -> usize {
@@ -108,7 +112,7 @@ mod tests {
     #[test]
     fn the_list_is_not_read_for_every_unknown_address() {
         let now = Instant::now();
-        let mut kernel = Kernel { read: Some(now), ..Kernel::parse(LIST.as_bytes()) };
+        let mut kernel = Kernel { read_at: Some(now), ..Kernel::parse(LIST.as_bytes()) };
         assert_eq!(kernel.name(0xffffffff81000101, now), "global");
         assert_eq!(kernel.name(5, now), UNKNOWN);
         assert!(!kernel.functions.is_empty(), "still what was read before");

@@ -68,6 +68,11 @@ impl Symbols {
         self.names(pid, address, Instant::now(), out)
     }
 
+    /// Reads the names of the kernel's functions now, not when the first is asked for.
+    pub fn prepare(&mut self) {
+        self.kernel.read(Instant::now());
+    }
+
     /// The caller takes 1 from a return address.
     pub fn kernel(&mut self, address: u64) -> String {
         self.kernel.name(address, Instant::now())

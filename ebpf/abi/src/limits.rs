@@ -2,6 +2,8 @@
 
 /// Ring buffers, one a worker.
 pub const RINGS_MAX: usize = 4;
+/// Bytes of each of them.
+pub const RING_BYTES: u32 = 8 << 20;
 /// Data bytes of one ring buffer record.
 pub const CHUNK_BYTES: usize = 8192;
 /// Bytes of one system call that are copied at the most.

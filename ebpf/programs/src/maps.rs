@@ -10,8 +10,8 @@ use aya_ebpf::{
 use ebpf_abi::{
     CALL_BYTES_MAX, CALLS_MAX, CHUNK_BYTES, CLOSED_MAX, Counters, DataHeader, Decision, GROWTHS_MAX, HEADER_BYTES,
     HEAP_CPUS_MAX, HEAP_LIVE_MAX, HEAP_SITES_MAX, HeapCounts, HeapSample, HeapSession, HeapSite, LISTENERS_MAX, ListenKey,
-    MULTI_MESSAGE_THREADS_MAX, POLICIES_MAX, PYTHONS_MAX, Peer, Policy, Python, SAMPLE_PLACES, SAMPLES_BYTES_MAX, SESSIONS_MAX,
-    SHORT_CALL_BYTES, SITES_MAX, STEPS_MAX, SessionKey, Site, SocketState, WAKERS_MAX,
+    MULTI_MESSAGE_THREADS_MAX, POLICIES_MAX, PYTHONS_MAX, Peer, Policy, Python, RING_BYTES, SAMPLE_PLACES, SAMPLES_BYTES_MAX,
+    SESSIONS_MAX, SHORT_CALL_BYTES, SITES_MAX, STEPS_MAX, SessionKey, Site, SocketState, WAKERS_MAX,
 };
 
 use crate::calls::{Call, CallKey};
@@ -27,7 +27,6 @@ use crate::sessions::Session;
 use crate::waits::{Budget, Due, Wait};
 use crate::wakers::Woken;
 
-const RING_BYTES: u32 = 8 << 20;
 /// Of a long transfer, by how many quarters of the ring buffer wait to be read. A table and no comparisons: the verifier would look
 /// at all that follows once for each outcome.
 static AFFORDABLE_BYTES: [u64; 4] = [CALL_BYTES_MAX, CALL_BYTES_MAX, HEADER_BYTES, 0];
