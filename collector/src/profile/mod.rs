@@ -58,13 +58,13 @@ impl Profiler {
         stop: Arc<AtomicBool>,
     ) -> Self {
         let writer = Writer::new(context.sink.clone(), context.host.clone());
-        let frames = Frames::new(Host::new(context.processes.clone(), maps, Pythons::new(pythons)));
+        let mut frames = Frames::new(Host::new(context.processes.clone(), maps, Pythons::new(pythons)));
+        frames.programs().prepare();
         let (rows, held) = (Rows::default(), Held::default());
         Self { ring, context, stop, frames, rows, held, turn, writer }
     }
 
     pub fn run(mut self) {
-        self.frames.programs().prepare();
         let mut flushed = monotonic_ns();
         loop {
             let stopping = self.stop.load(Ordering::Relaxed);

@@ -9,6 +9,7 @@ mod attach;
 mod binaries;
 mod capture_file;
 mod cost;
+mod exchange;
 mod ingest;
 mod load;
 mod machine;
@@ -55,6 +56,8 @@ enum Name {
     Attach,
     /// The profiler at several rates, against perf record (root)
     Profile,
+    /// What one exchange costs the processes that make it (root)
+    Exchange,
     /// Names and unwind tables of a large program and of many libraries, for the first time
     Binaries,
 }
@@ -71,6 +74,7 @@ impl Name {
             Name::Storm => "storm",
             Name::Attach => "attach",
             Name::Profile => "profile",
+            Name::Exchange => "exchange",
             Name::Binaries => "binaries",
         }
     }
@@ -81,7 +85,7 @@ pub struct Wanted {
     /// Which benchmarks; all of them when none is named
     #[arg(value_enum)]
     names: Vec<Name>,
-    /// Rounds with earshot of `overhead` and `profile`; without it there is one more, so that each stands between two
+    /// Rounds with earshot of `overhead`, `profile` and `exchange`; without it there is one more, so that each stands between two
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
     /// Load in each round, in seconds
@@ -120,6 +124,7 @@ pub fn bench(place: &Place, mut wanted: Wanted) -> anyhow::Result<()> {
             Name::Storm => storm::measure(place, &earshot),
             Name::Attach => attach::measure(&earshot, &wanted),
             Name::Profile => profile::measure(place, &earshot, &wanted),
+            Name::Exchange => exchange::measure(place, &earshot, &wanted),
             Name::Binaries => binaries::measure(place),
         };
         report.add(name.word(), section.with_context(|| format!("benchmark '{}' failed", name.word()))?)?;

@@ -19,7 +19,7 @@ const TLS: Need = ("openssl", "openssl");
 const MYSQL: [Need; 2] = [("mariadbd", "mariadb-server"), ("mysqlslap", "mariadb-client")];
 const STACKS: [Need; 3] = [("perf", "linux-perf"), ("node", "nodejs"), ("rustc", "rustc")];
 const PROFILE: [Need; 2] = [("perf", "linux-perf"), ("gcc", "gcc")];
-const STORM: [Need; 1] = [("gcc", "gcc")];
+const GCC: [Need; 1] = [("gcc", "gcc")];
 const ATTACH: [Need; 2] = [("node", "nodejs"), GO];
 const REPLAY: [Need; 1] = [("tshark", "tshark")];
 
@@ -28,11 +28,12 @@ pub fn check(place: &Place, wanted: &Wanted) -> anyhow::Result<()> {
     let mut postgres = false;
     for name in &wanted.names {
         match name {
-            Name::Overhead | Name::Memory | Name::Stacks | Name::Storm | Name::Attach | Name::Profile => {
+            Name::Overhead | Name::Memory | Name::Stacks | Name::Storm | Name::Attach | Name::Profile | Name::Exchange => {
                 anyhow::ensure!(::tests::is_root(), "{} needs root: earshot loads programs into the kernel", name.word());
                 match name {
                     Name::Stacks => needs.extend(LOADS.into_iter().chain(STACKS)),
-                    Name::Storm => needs.extend(STORM),
+                    Name::Storm => needs.extend(GCC),
+                    Name::Exchange => needs.extend(LOADS.into_iter().chain(GCC)),
                     Name::Attach => needs.extend(ATTACH),
                     Name::Profile => needs.extend(LOADS.into_iter().chain(PROFILE)),
                     _ => needs.extend(LOADS),
@@ -71,7 +72,7 @@ pub fn loads(wanted: &Wanted, name: Name) -> Vec<Kind> {
         Name::Memory => &[Kind::Redis, Kind::Http],
         Name::Stacks => &[Kind::Postgres, Kind::Http, Kind::Redis],
         Name::Profile => &[Kind::Postgres],
-        Name::Parsers | Name::Ingest | Name::Replay | Name::Storm | Name::Attach | Name::Binaries => &[],
+        Name::Parsers | Name::Ingest | Name::Replay | Name::Storm | Name::Attach | Name::Exchange | Name::Binaries => &[],
     };
     match name {
         Name::Overhead | Name::Memory if !wanted.loads.is_empty() => wanted.loads.clone(),
