@@ -197,11 +197,13 @@ pub struct Settings {
     pub argument_bytes_max: usize,
     /// Whether anybody looks at bodies of HTTP. If not, a parser may leave out what [`crate::http1::body_columns`] tell.
     pub bodies: bool,
+    /// The same for headers, and [`crate::http1::header_columns`].
+    pub headers: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { body_bytes_max: 64 << 10, argument_bytes_max: 4 << 10, bodies: true }
+        Self { body_bytes_max: 64 << 10, argument_bytes_max: 4 << 10, bodies: true, headers: true }
     }
 }
 

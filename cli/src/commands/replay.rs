@@ -34,7 +34,7 @@ pub fn replay(args: ReplayArgs) -> Done {
     let context = Context {
         host: Arc::from(&b""[..]),
         clock: Clock::UNIX,
-        settings: Settings { bodies: asked.bodies(), ..Settings::default() },
+        settings: Settings { bodies: asked.bodies(), headers: asked.headers(), ..Settings::default() },
         redact: args.redact_statements,
         sink: Arc::new(AskedRows { store, asked }),
         processes: None,

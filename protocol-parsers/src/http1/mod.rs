@@ -31,7 +31,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use table::{HttpEvent, body_columns};
+pub use table::{HttpEvent, body_columns, header_columns};
 
 use crate::{Protocol, Transport};
 

@@ -28,7 +28,7 @@ pub fn parser(settings: &Settings, _: Transport, from_start: bool) -> Box<dyn Pa
         handed_over: false,
         successor: None,
         spare: Spare::default(),
-        rows: Rows::new(settings.body_bytes_max),
+        rows: Rows::new(settings),
     })
 }
 

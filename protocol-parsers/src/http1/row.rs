@@ -5,12 +5,14 @@ use super::message::Message;
 use super::table::HttpEvent;
 use crate::coding::{self, Coding};
 use crate::trace;
-use crate::{Exchange, Moment, Output};
+use crate::{Exchange, Moment, Output, Settings};
 
 /// Memory for the texts of one row, used again for the next.
 #[derive(Debug)]
 pub struct Rows {
     body_bytes_max: usize,
+    /// See [`Settings::headers`].
+    headers: bool,
     req_headers: Vec<u8>,
     resp_headers: Vec<u8>,
     /// Whose headers the texts are, see [`Head::number`].
@@ -24,9 +26,10 @@ pub struct Rows {
 const KEPT_BYTES_MAX: usize = 4 << 10;
 
 impl Rows {
-    pub fn new(body_bytes_max: usize) -> Self {
+    pub fn new(settings: &Settings) -> Self {
         Self {
-            body_bytes_max,
+            body_bytes_max: settings.body_bytes_max,
+            headers: settings.headers,
             req_headers: vec![],
             resp_headers: vec![],
             req_number: 0,
@@ -47,8 +50,10 @@ impl Rows {
             row.resp_status = Some(i32::from(response.head.status()));
             row.http_version = Some(response.head.version());
             row.content_type = content_type(&response.head);
-            headers(&response.head, &mut self.resp_headers, &mut self.resp_number);
-            row.resp_headers = Some(&self.resp_headers);
+            if self.headers {
+                headers(&response.head, &mut self.resp_headers, &mut self.resp_number);
+                row.resp_headers = Some(&self.resp_headers);
+            }
             row.resp_body_bytes = size(response.body_bytes);
             let (body, cut) = body(response, self.body_bytes_max, &mut self.resp_body);
             row.resp_body = body;
@@ -64,8 +69,10 @@ impl Rows {
             row.req_path = request.head.target();
             row.req_authority = authority(&request.head);
             row.content_type = row.content_type.or_else(|| content_type(&request.head));
-            headers(&request.head, &mut self.req_headers, &mut self.req_number);
-            row.req_headers = Some(&self.req_headers);
+            if self.headers {
+                headers(&request.head, &mut self.req_headers, &mut self.req_number);
+                row.req_headers = Some(&self.req_headers);
+            }
             row.req_body_bytes = size(request.body_bytes);
             let (body, cut) = body(request, self.body_bytes_max, &mut self.req_body);
             row.req_body = body;

@@ -56,6 +56,11 @@ pub fn body_columns() -> impl Iterator<Item = &'static Column> {
     HttpEvent::TABLE.columns().filter(|column| matches!(column.name, "req_body" | "resp_body" | "truncated"))
 }
 
+/// The columns that hold all headers.
+pub fn header_columns() -> impl Iterator<Item = &'static Column> {
+    HttpEvent::TABLE.columns().filter(|column| matches!(column.name, "req_headers" | "resp_headers" | "resp_trailers"))
+}
+
 const REQUESTS: RequestsView = RequestsView {
     protocol: "CASE WHEN grpc_service IS NOT NULL THEN 'grpc' ELSE 'http' END",
     operation: "COALESCE(grpc_method, req_method)",

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 use collector::batch::Sink;
-use protocol_parsers::http1::{HttpEvent, body_columns};
+use protocol_parsers::http1::{HttpEvent, body_columns, header_columns};
 use query_engine::sql::{Reads, SqlEngine};
 use query_engine::store::Store;
 use schema::{Column, Table};
@@ -34,6 +34,11 @@ impl Asked {
     /// Whether a body is among what is asked for.
     pub fn bodies(&self) -> bool {
         body_columns().any(|column| self.column(HttpEvent::TABLE, column))
+    }
+
+    /// Whether headers are among what is asked for.
+    pub fn headers(&self) -> bool {
+        header_columns().any(|column| self.column(HttpEvent::TABLE, column))
     }
 
     fn table(&self, table: &Table) -> bool {

@@ -1,6 +1,7 @@
 //! Messages of every shape, whole.
 
-use super::harness::{Step, check, request, response, run, state};
+use super::harness::{Step, assert_rows, check, request, response, run, state};
+use crate::http1::header_columns;
 use crate::{Flow, Settings, State};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -17,6 +18,23 @@ fn a_request_and_its_response_are_one_row() {
             r#"ph={"content-type":"text/plain","content-length":"5"} pb=hello pl=5 type=text/plain at=1+1 req=50 resp=69 "#,
             "certain -truncated -gap -broken -trace -span"
         )],
+    );
+}
+
+#[test]
+fn headers_that_nobody_looks_at_are_used_and_not_told() {
+    let settings = Settings { headers: false, ..Settings::default() };
+    let steps = [request("GET / HTTP/1.1\r\nHost: h.test\r\n\r\n"), response(OK)];
+    let words = |settings: &Settings| {
+        let rows = run(settings, true, &steps, 100).rows.lines.join(" ");
+        let of_headers = |word: &&str| word.starts_with("qh=") || word.starts_with("ph=") || *word == "-qh" || *word == "-ph";
+        rows.split(' ').filter(|word| !of_headers(word)).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(words(&settings), words(&Settings::default()));
+    assert_rows(&run(&settings, true, &steps, 100).rows.lines, &["host=h.test -qh status=200 -ph"]);
+    assert_eq!(
+        header_columns().map(|column| column.name).collect::<Vec<_>>(),
+        ["req_headers", "resp_headers", "resp_trailers"]
     );
 }
 
