@@ -10,8 +10,8 @@ use super::{Losses, Sink};
 
 /// Rows of a batch.
 const BATCH_ROWS_MAX: usize = 8192;
-/// Text of a batch.
-const BATCH_TEXT_BYTES_MAX: usize = 4 << 20;
+/// Text of a batch: to pack much more of it would keep the thread from reading for milliseconds.
+const BATCH_TEXT_BYTES_MAX: usize = 1 << 20;
 
 pub struct Writer {
     builders: Vec<Builder>,

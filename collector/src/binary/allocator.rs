@@ -12,7 +12,7 @@ use super::graph::{self, Instructions, TailCalls};
 use super::pclntab::Pclntab;
 use super::site::Place;
 use super::symbols::{self, Names, Symbol};
-use super::values::{Convention, Signature, Width};
+use super::values::{ARGUMENTS, Convention, Signature, Width};
 use super::{Error, entry, exported, go};
 
 /// What a function does with memory.
@@ -169,7 +169,7 @@ fn add(
     convention: Convention,
     found: &mut Allocator,
 ) -> Result<(), Error> {
-    let signature = Signature { convention, widths: [Width::Bits64; 4] };
+    let signature = Signature { convention, widths: [Width::Bits64; ARGUMENTS] };
     let mut instructions = Instructions::new(elf);
     let size = if symbol.size == 0 { FUNCTION_BYTES_MAX } else { symbol.size.min(FUNCTION_BYTES_MAX) };
     let stop = TailCalls::Stop;

@@ -5,9 +5,9 @@
 
 use super::elf::{Elf, Section};
 use super::function::{Function, Within};
-use super::site::{Analysis, Confidence, Kind};
+use super::site::{Analysis, Call, Confidence, Kind};
 use super::symbols::{self, Names, Symbol};
-use super::{Error, exported, gnutls, mbedtls, openssl, raised, wolfssl};
+use super::{Error, exported, gnutls, mbedtls, openssl, raised, records, wolfssl};
 
 /// One of them.
 pub struct Library {
@@ -36,7 +36,7 @@ const VERSIONS: [&str; LIBRARIES.len()] =
 /// None: none is there.
 pub fn analyse(elf: &Elf<'_>, return_probes: bool) -> Result<Option<Analysis>, Error> {
     let functions: Vec<&Function> = LIBRARIES.iter().flat_map(|library| library.functions).collect();
-    let names: Vec<&str> = functions.iter().map(|f| f.name).chain([openssl::VERSION_FUNCTION]).collect();
+    let names: Vec<&str> = functions.iter().map(|f| f.name).chain([openssl::VERSION_FUNCTION]).chain(records::NAMES).collect();
     for look in [exports, debug_symbols] {
         let Some(defined) = look(elf, &names)? else { continue };
         let Defined { symbols, versions, confidence } = defined;
@@ -72,11 +72,25 @@ fn with_sites(
     functions: &[&Function],
     within: Within<'_>,
 ) -> Result<Analysis, Error> {
+    let records = match analysis.kind {
+        Kind::OpenSsl => records::find(within.elf, symbols)?,
+        _ => records::Records { reads: None, writes: None },
+    };
     for symbol in symbols {
         for function in functions.iter().filter(|f| f.name == symbol.name) {
+            let instead = match function.call {
+                Call::Read | Call::ReadEx => records.reads.as_ref().map(|_| records::READ),
+                Call::Write | Call::WriteEx => records.writes.as_ref().map(|_| records::WRITE_RECORD),
+                _ => None,
+            };
+            if let Some(instead) = instead {
+                analysis.forwarding.push((symbol.name.clone(), instead));
+                continue;
+            }
             function.add_sites(&within, symbol, &mut |_| Ok(false), &mut analysis)?;
         }
     }
+    analysis.sites.extend(records.reads.into_iter().chain(records.writes).flatten());
     Ok(analysis)
 }
 

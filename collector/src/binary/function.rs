@@ -7,9 +7,9 @@ use super::elf::Elf;
 use super::entry;
 use super::graph::{self, Graph, Instructions, NeverReturns, TailCalls};
 use super::result::{self, Ending};
-use super::site::{Analysis, Call, Kind, Moment, Place, Register, Site};
+use super::site::{Analysis, Call, Kind, Moment, NO_CONDITIONS, Place, Register, Site};
 use super::symbols::Symbol;
-use super::values::{Convention, Signature, Width};
+use super::values::{ARGUMENTS, Convention, Signature, Width};
 
 /// Longer functions are not followed; a symbol without a size is given this.
 const FUNCTION_BYTES_MAX: u64 = 64 << 10;
@@ -50,9 +50,9 @@ pub struct Within<'a> {
 impl Function {
     /// Of at most four arguments, of which each is needed.
     pub const fn new(kind: Kind, name: &'static str, call: Call, widths: &[Width], need: Need) -> Function {
-        let mut all = [Width::Bits64; 4];
+        let mut all = [Width::Bits64; ARGUMENTS];
         let mut n = 0;
-        while n < widths.len() && n < all.len() {
+        while n < widths.len() && n < 4 {
             all[n] = widths[n];
             n += 1;
         }
@@ -226,6 +226,7 @@ impl Function {
             result: Place::Unknown,
             plus: Place::Unknown,
             status: Place::Unknown,
+            only_if: NO_CONDITIONS,
             reason: String::new(),
         })
     }

@@ -23,6 +23,7 @@ mod mbedtls;
 mod openssl;
 pub(crate) mod pclntab;
 mod raised;
+mod records;
 mod references;
 mod result;
 mod rustls;

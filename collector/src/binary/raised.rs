@@ -70,17 +70,7 @@ fn by_reasons(elf: &Elf<'_>, texts: Texts) -> Result<Inside, Error> {
 
 /// OpenSSL's way.
 fn by_names(elf: &Elf<'_>, texts: Texts) -> Result<Inside, Error> {
-    let places: Vec<u64> = texts.names.iter().map(|(at, _)| *at).collect();
-    let references = references(elf, &places, Reference::Address)?;
-    let functions = functions_at(elf, references.iter().map(|(from, _)| *from).collect())?;
-    let mut raisers: BTreeMap<&str, BTreeSet<u64>> = BTreeMap::new();
-    for (from, to) in &references {
-        let names = texts.names.iter().filter(|(at, _)| at == to).map(|(_, name)| *name);
-        if let Some(start) = start_of(&functions, *from) {
-            names.for_each(|name| raisers.entry(name).or_default().extend([start]));
-        }
-    }
-    let mut found = Found { elf, raisers, functions, symbols: vec![] };
+    let mut found = Found::by(elf, &texts.names)?;
     for name in PLAIN {
         found.add(name, found.raised(name).iter().copied().collect());
     }
@@ -105,7 +95,45 @@ struct Found<'a> {
     symbols: Vec<Symbol>,
 }
 
-impl Found<'_> {
+/// The functions that say these names with errors, as far as each is said by one alone.
+pub fn named(elf: &Elf<'_>, names: &[&'static str]) -> Result<Vec<Symbol>, Error> {
+    let Some(data) = elf.section(".rodata").filter(|data| data.size <= DATA_BYTES_MAX) else { return Ok(vec![]) };
+    let mut places = vec![];
+    pieces(elf, (data.address, data.offset, data.size), &mut |address, piece| places.extend(said(names, address, piece)))?;
+    let mut found = Found::by(elf, &places)?;
+    for name in names {
+        found.add(name, found.raised(name).iter().copied().collect());
+    }
+    Ok(found.symbols)
+}
+
+/// Where these names stand, each as a text of its own.
+fn said(names: &[&'static str], address: u64, piece: &[u8]) -> Vec<(u64, &'static str)> {
+    let mut places = vec![];
+    for name in names {
+        let whole = [name.as_bytes(), b"\0"].concat();
+        let begins = |at: &usize| *at > 0 && !piece[at - 1].is_ascii_graphic();
+        places.extend(memmem::find_iter(piece, &whole).filter(begins).map(|at| (address + at as u64, *name)));
+    }
+    places
+}
+
+impl<'a> Found<'a> {
+    /// `names` are where they stand in the data.
+    fn by(elf: &'a Elf<'a>, names: &[(u64, &'static str)]) -> Result<Self, Error> {
+        let places: Vec<u64> = names.iter().map(|(at, _)| *at).collect();
+        let references = references(elf, &places, Reference::Address)?;
+        let functions = functions_at(elf, references.iter().map(|(from, _)| *from).collect())?;
+        let mut raisers: BTreeMap<&str, BTreeSet<u64>> = BTreeMap::new();
+        for (from, to) in &references {
+            let names = names.iter().filter(|(at, _)| at == to).map(|(_, name)| *name);
+            if let Some(start) = start_of(&functions, *from) {
+                names.for_each(|name| raisers.entry(name).or_default().extend([start]));
+            }
+        }
+        Ok(Found { elf, raisers, functions, symbols: vec![] })
+    }
+
     fn raised(&self, name: &str) -> BTreeSet<u64> {
         self.raisers.get(name).cloned().unwrap_or_default()
     }
@@ -169,11 +197,7 @@ impl Texts {
     }
 
     fn look(&mut self, wanted: &[&'static str], address: u64, piece: &[u8]) {
-        for name in wanted {
-            let whole = [name.as_bytes(), b"\0"].concat();
-            let begins = |at: &usize| *at > 0 && !piece[at - 1].is_ascii_graphic();
-            self.names.extend(memmem::find_iter(piece, &whole).filter(begins).map(|at| (address + at as u64, *name)));
-        }
+        self.names.extend(said(wanted, address, piece));
         for at in memmem::find_iter(piece, boringssl::SOURCE) {
             // else it begins in the piece before, which has all of it
             if let Some(before) = piece[..at].iter().rposition(|byte| *byte == 0) {

@@ -43,6 +43,15 @@ pub enum Call {
     /// not 0, the address of a list of (address, length), how many, and from which byte to which of them all. Result: how many
     /// bytes were taken.
     Send,
+    /// OpenSSL: plaintext of a record is handed to the program: its address is the second argument, its length the fourth. There
+    /// is no Result.
+    Opened,
+    /// OpenSSL: plaintext goes into a record: its address is the second argument, the fourth points to its length. There is no
+    /// Result.
+    Sealed,
+    /// OpenSSL: plaintext goes into several records: behind the second argument are three words, of which the second is its
+    /// address and the third its length. There is no Result.
+    SealedTogether,
     Free,
     Close,
 }
@@ -99,6 +108,9 @@ pub enum Moment {
     Result,
 }
 
+/// Of a site that always counts.
+pub const NO_CONDITIONS: [(Place, u32); 2] = [(Place::Unknown, 0); 2];
+
 /// One place to put a probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Site {
@@ -122,6 +134,8 @@ pub struct Site {
     pub plus: Place,
     /// When known: the call's result is `result` only if this 32-bit value is above 0, else it is this value.
     pub status: Place,
+    /// The site counts only where these 32-bit values are so.
+    pub only_if: [(Place, u32); 2],
     /// Why here, and how it is known.
     pub reason: String,
 }

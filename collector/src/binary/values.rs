@@ -17,6 +17,8 @@ const SLOTS_MAX: usize = 48;
 pub enum Value {
     Unknown,
     Argument(u8),
+    /// An argument and something that was added to it, as when a pointer moves on through what it points to.
+    Beyond(u8),
     /// An address in the frame.
     Frame(i32),
 }
@@ -28,6 +30,15 @@ pub enum Width {
     Bits64,
 }
 
+impl Width {
+    fn bytes(self) -> i32 {
+        match self {
+            Width::Bits32 => 4,
+            Width::Bits64 => 8,
+        }
+    }
+}
+
 /// Calling convention: where arguments come in and which registers a call leaves alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Convention {
@@ -36,11 +47,34 @@ pub enum Convention {
     Go,
 }
 
-impl Convention {
-    pub fn arguments(self) -> [Register; 4] {
+/// Arguments that are followed, of those that come in registers.
+pub const ARGUMENTS: usize = 6;
+
+impl Value {
+    /// What is known of a value that is one of these two.
+    fn or(self, other: Value) -> Value {
+        match (self, other) {
+            (mine, theirs) if mine == theirs => mine,
+            (Value::Argument(n) | Value::Beyond(n), Value::Argument(m) | Value::Beyond(m)) if n == m => Value::Beyond(n),
+            _ => Value::Unknown,
+        }
+    }
+
+    /// After a number was added to it.
+    fn moved(self) -> Value {
         match self {
-            Convention::SystemV => [Register::Rdi, Register::Rsi, Register::Rdx, Register::Rcx],
-            Convention::Go => [Register::Rax, Register::Rbx, Register::Rcx, Register::Rdi],
+            Value::Argument(n) | Value::Beyond(n) => Value::Beyond(n),
+            _ => Value::Unknown,
+        }
+    }
+}
+
+impl Convention {
+    pub fn arguments(self) -> [Register; ARGUMENTS] {
+        use Register::*;
+        match self {
+            Convention::SystemV => [Rdi, Rsi, Rdx, Rcx, R8, R9],
+            Convention::Go => [Rax, Rbx, Rcx, Rdi, Rsi, R8],
         }
     }
 
@@ -61,15 +95,23 @@ pub const REGISTERS: [Register; 16] = {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
     registers: [Value; 16],
-    /// Position in the frame and what is there (8 bytes each), sorted by position.
-    slots: Vec<(i32, Value)>,
+    /// Sorted by position.
+    slots: Vec<Slot>,
+}
+
+/// A place in the frame and what is known to be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Slot {
+    position: i32,
+    bytes: i32,
+    value: Value,
 }
 
 /// The function's signature as the state needs it.
 #[derive(Debug, Clone, Copy)]
 pub struct Signature {
     pub convention: Convention,
-    pub widths: [Width; 4],
+    pub widths: [Width; ARGUMENTS],
 }
 
 impl State {
@@ -100,9 +142,9 @@ impl State {
         if let Some(register) = REGISTERS.into_iter().find(|r| self.register(*r) == wanted) {
             return Place::Register(register);
         }
-        let slot = self.slots.iter().find(|(_, value)| *value == wanted);
+        let slot = self.slots.iter().find(|slot| slot.value == wanted);
         match (slot, self.depth()) {
-            (Some((position, _)), Some(depth)) => position.checked_sub(depth).map_or(Place::Unknown, Place::Stack),
+            (Some(slot), Some(depth)) => slot.position.checked_sub(depth).map_or(Place::Unknown, Place::Stack),
             _ => Place::Unknown,
         }
     }
@@ -120,16 +162,15 @@ impl State {
     pub fn join(&mut self, other: &State) -> bool {
         let before = self.clone();
         for (mine, theirs) in self.registers.iter_mut().zip(&other.registers) {
-            if mine != theirs {
-                *mine = Value::Unknown;
-            }
+            *mine = mine.or(*theirs);
         }
         self.slots.retain(|slot| other.slots.contains(slot));
         *self != before
     }
 
-    fn slot(&self, position: i32) -> Value {
-        self.slots.iter().find(|(at, _)| *at == position).map_or(Value::Unknown, |(_, value)| *value)
+    fn slot(&self, position: i32, bytes: i32) -> Value {
+        let slot = self.slots.iter().find(|slot| slot.position == position && slot.bytes >= bytes);
+        slot.map_or(Value::Unknown, |slot| slot.value)
     }
 
     fn set(&mut self, register: Register, value: Value) {
@@ -137,14 +178,16 @@ impl State {
     }
 
     fn forget_slots(&mut self, position: i32, bytes: i32) {
-        self.slots.retain(|(at, _)| at.saturating_add(8) <= position || position.saturating_add(bytes) <= *at);
+        self.slots.retain(|slot| {
+            slot.position.saturating_add(slot.bytes) <= position || position.saturating_add(bytes) <= slot.position
+        });
     }
 
     fn store(&mut self, position: i32, bytes: i32, value: Value) {
         self.forget_slots(position, bytes);
         if value != Value::Unknown && self.slots.len() < SLOTS_MAX {
-            let at = self.slots.partition_point(|(other, _)| *other < position);
-            self.slots.insert(at, (position, value));
+            let at = self.slots.partition_point(|other| other.position < position);
+            self.slots.insert(at, Slot { position, bytes, value });
         }
     }
 
@@ -167,7 +210,9 @@ impl State {
         let Some(bits) = copied(instruction) else { return false };
         let value = match instruction.op1_kind() {
             OpKind::Register => general(instruction.op1_register()).map_or(Value::Unknown, |r| self.register(r)),
-            OpKind::Memory => self.frame_position(instruction).map_or(Value::Unknown, |position| self.slot(position)),
+            OpKind::Memory => {
+                self.frame_position(instruction).map_or(Value::Unknown, |position| self.slot(position, bits.bytes()))
+            }
             _ => Value::Unknown,
         };
         let value = narrowed(value, bits, signature);
@@ -177,7 +222,7 @@ impl State {
                 None => return false,
             },
             OpKind::Memory => match self.frame_position(instruction) {
-                Some(position) => self.store(position, if bits == Width::Bits32 { 4 } else { 8 }, value),
+                Some(position) => self.store(position, bits.bytes(), value),
                 None => return false,
             },
             _ => return false,
@@ -203,13 +248,13 @@ impl State {
                 if instruction.stack_pointer_increment() != 8 {
                     return false;
                 }
-                let value = self.slot(depth);
+                let value = self.slot(depth, 8);
                 self.set(Register::Rsp, add(depth, 8).map_or(Value::Unknown, Value::Frame));
                 self.set(register, value);
             }
             Mnemonic::Leave => {
                 let Value::Frame(base) = self.register(Register::Rbp) else { return false };
-                let saved = self.slot(base);
+                let saved = self.slot(base, 8);
                 self.set(Register::Rsp, add(base, 8).map_or(Value::Unknown, Value::Frame));
                 self.set(Register::Rbp, saved);
             }
@@ -221,13 +266,29 @@ impl State {
             Mnemonic::Add | Mnemonic::Sub => {
                 let register = Some(instruction.op0_register()).filter(|_| instruction.op0_kind() == OpKind::Register);
                 let Some(register) = register.filter(|r| r.is_gpr64()).and_then(general) else { return false };
-                let (Value::Frame(base), Ok(_)) = (self.register(register), instruction.try_immediate(1)) else { return false };
+                let (Value::Frame(base), Ok(_)) = (self.register(register), instruction.try_immediate(1)) else {
+                    return instruction.mnemonic() == Mnemonic::Add && self.step_onward(instruction, register);
+                };
                 let by = instruction.immediate(1);
                 let by = if instruction.mnemonic() == Mnemonic::Sub { by.wrapping_neg() } else { by };
                 self.set(register, add(base, by).map_or(Value::Unknown, Value::Frame));
             }
             _ => return false,
         }
+        true
+    }
+
+    /// A number that is added to an argument, or to what was made of one. False: none of those.
+    fn step_onward(&mut self, instruction: &Instruction, register: Register) -> bool {
+        let added = match instruction.op1_kind() {
+            OpKind::Register => general(instruction.op1_register()).map_or(Value::Unknown, |r| self.register(r)),
+            _ => Value::Unknown,
+        };
+        let onward = self.register(register).moved();
+        if onward == Value::Unknown || added != Value::Unknown {
+            return false;
+        }
+        self.set(register, onward);
         true
     }
 
@@ -302,7 +363,7 @@ fn narrowed(value: Value, bits: Width, signature: &Signature) -> Value {
             Some(Width::Bits32) => value,
             _ => Value::Unknown,
         },
-        Value::Frame(_) if bits == Width::Bits32 => Value::Unknown,
+        Value::Beyond(_) | Value::Frame(_) if bits == Width::Bits32 => Value::Unknown,
         value => value,
     }
 }

@@ -1,6 +1,6 @@
 //! The sites of an analysis in the words of the kernel programs.
 
-use ebpf_abi::{GoDescriptor, Place as AbiPlace, Site as AbiSite, call, moment, place as kind_of, runtime};
+use ebpf_abi::{Condition, GoDescriptor, Place as AbiPlace, Site as AbiSite, call, moment, place as kind_of, runtime};
 
 use crate::binary::{Analysis, Call, Confidence, Kind, Layout, Moment, Place, Register};
 use crate::kernel::{Probe, Run};
@@ -37,6 +37,7 @@ pub fn probes(analysis: &Analysis, path: &str) -> Vec<Probe> {
                 result: place(site.result),
                 plus: place(site.plus),
                 status: place(site.status),
+                only_if: site.only_if.map(|(at, value)| Condition { at: place(at), value }),
                 go: analysis.layout.map(descriptor).unwrap_or_default(),
                 ..Default::default()
             },
@@ -61,6 +62,9 @@ fn call_of(call: Call) -> Option<u8> {
         Call::WriteEx => call::WRITE_EX,
         Call::Received => call::RECEIVED,
         Call::Send => call::SEND,
+        Call::Opened => call::OPENED,
+        Call::Sealed => call::SEALED,
+        Call::SealedTogether => call::SEALED_TOGETHER,
         Call::Handshake | Call::Connect | Call::Accept => call::HANDSHAKE,
         Call::SetFd | Call::SetReadFd | Call::SetFds | Call::SetTransport => call::SET_DESCRIPTOR,
         Call::Free | Call::Close => call::FREE,

@@ -57,6 +57,12 @@ pub mod call {
     pub const FREE: u8 = 7;
     /// Names the session's descriptor, in `length`.
     pub const SET_DESCRIPTOR: u8 = 8;
+    /// A place inside a call, passed for each piece of plaintext, and not a call: `length` bytes at `buffer` are handed out.
+    pub const OPENED: u8 = 9;
+    /// As before, for bytes that are taken in; `length` points to how many.
+    pub const SEALED: u8 = 10;
+    /// As before; `buffer` points to a word, their address, their length.
+    pub const SEALED_TOGETHER: u8 = 11;
 }
 
 /// What is known of a call where a probe is.
@@ -108,6 +114,15 @@ pub struct GoDescriptor {
     pub _pad: u8,
 }
 
+/// A value that a 32-bit place must have.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Condition {
+    /// None, where the place is [`place::NOWHERE`].
+    pub at: Place,
+    pub value: u32,
+}
+
 /// A probed instruction. Its index is the probe's cookie.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -126,6 +141,8 @@ pub struct Site {
     pub plus: Place,
     /// Where this is known, `result` counts only when it is above 0.
     pub status: Place,
+    /// Of a place inside a call: it is passed for something else where one of these does not hold.
+    pub only_if: [Condition; 2],
     pub go: GoDescriptor,
 }
 
@@ -138,4 +155,4 @@ pub struct SessionKey {
     pub _pad: u32,
 }
 
-const _: () = assert!(size_of::<PlainHeader>() == 56 && size_of::<Site>() == 56 && size_of::<SessionKey>() == 16);
+const _: () = assert!(size_of::<PlainHeader>() == 56 && size_of::<Site>() == 80 && size_of::<SessionKey>() == 16);

@@ -20,6 +20,18 @@ pub struct Touch {
     /// A session has been told by it.
     pub taken: u8,
     pub _pad: u16,
+    /// Its second argument: where the bytes are, if it is a call with one buffer.
+    pub buffer: u64,
+    /// How many bytes it moved.
+    pub len: u64,
+}
+
+impl Touch {
+    /// Whether what is at this address is what was moved: a library that decrypts in place gives out what it received there.
+    #[inline(always)]
+    pub fn holds(&self, address: u64) -> bool {
+        address.wrapping_sub(self.buffer) < self.len
+    }
 }
 
 /// What is kept of a thread, in its task storage.
@@ -81,7 +93,7 @@ pub unsafe fn of_this_thread() -> *mut ThreadState {
 /// A socket was used; called only from the thread that did. TLS begins where a connection begins: beyond that, nothing is kept
 /// of what processes without TLS calls do.
 #[inline(always)]
-pub unsafe fn note(state: &mut SocketState, sending: bool) {
+pub unsafe fn note(state: &mut SocketState, sending: bool, len: u64) {
     unsafe {
         if !matches!(PLAIN_ON.get(0), Some(1)) {
             return;
@@ -106,7 +118,10 @@ pub unsafe fn note(state: &mut SocketState, sending: bool) {
         let touch = if sending { &raw mut (*thread).sent } else { &raw mut (*thread).received };
         (*touch).connection = state.connection;
         (*touch).number += 1;
-        (*touch).fd = (*user_registers()).rdi as u32;
+        let registers = user_registers();
+        (*touch).fd = (*registers).rdi as u32;
+        (*touch).buffer = (*registers).rsi;
+        (*touch).len = len;
         (*touch).ring = state.ring;
         (*touch).taken = 0;
         if sending && (*thread).waiting.object != 0 {

@@ -11,8 +11,8 @@ use aya_ebpf::{
     programs::{ProbeContext, RetProbeContext},
 };
 use ebpf_abi::{
-    CHUNK_BYTES, Count, GoDescriptor, Place, SLICES_MAX, SessionKey, Site, call, direction, evidence, moment, place, policy,
-    runtime,
+    CHUNK_BYTES, Condition, Count, GoDescriptor, Place, SLICES_MAX, SessionKey, Site, call, direction, evidence, moment, place,
+    policy, runtime,
 };
 
 use crate::calls::{self, Call, CallKey};
@@ -31,7 +31,13 @@ pub fn call_passes(ctx: ProbeContext) -> u32 {
     unsafe {
         let regs = ctx.as_ptr().cast();
         if let Some(site) = site(regs) {
-            if site.moment == moment::ENTRY { entered(regs, site) } else { returned(regs, site) }
+            if site.call >= call::OPENED {
+                passed(regs, site);
+            } else if site.moment == moment::ENTRY {
+                entered(regs, site);
+            } else {
+                returned(regs, site);
+            }
         }
     }
     0
@@ -201,6 +207,57 @@ unsafe fn entered(regs: *mut pt_regs, site: &Site) {
     }
 }
 
+#[inline(always)]
+unsafe fn holds(regs: *const pt_regs, condition: &Condition) -> bool {
+    unsafe { condition.at.kind == place::NOWHERE || value(regs, &condition.at) as u32 == condition.value }
+}
+
+/// Plaintext passes a place inside a call: all is known there.
+#[inline(never)]
+unsafe fn passed(regs: *mut pt_regs, site: &Site) {
+    unsafe {
+        if !holds(regs, &site.only_if[0]) || !holds(regs, &site.only_if[1]) {
+            return;
+        }
+        let key = key(regs, site);
+        let object = value(regs, &site.object);
+        if key.process == OWN_PID.load() || object == 0 {
+            return;
+        }
+        let writing = site.call != call::OPENED;
+        let (mut buffer, mut length) = (value(regs, &site.buffer), value(regs, &site.length));
+        if site.call == call::SEALED {
+            length = read_user::<u64>(length).unwrap_or(0);
+        } else if site.call == call::SEALED_TOGETHER {
+            let Some([_, at, together]) = read_user::<[u64; 3]>(buffer) else { return };
+            (buffer, length) = (at, together);
+        }
+        if length == 0 {
+            return;
+        }
+        let session_key = SessionKey { object, pid: key.process, _pad: 0 };
+        let Some(session) = sessions::of(session_key) else { return };
+        let thread = threads::of_this_thread();
+        if !thread.is_null() {
+            if writing && (*session).connection == 0 {
+                (*thread).waiting.object = session_key.object;
+                (*thread).waiting.pid = session_key.pid;
+            } else if !writing && (*thread).received.taken == 0 && (*thread).received.connection != 0 {
+                if (*thread).received.holds(buffer) {
+                    learnt(session, &raw mut (*thread).received);
+                } else {
+                    followed(session, &raw mut (*thread).received);
+                }
+            }
+        }
+        let Some(under_way) = calls::begin(&key, thread) else { return };
+        (*under_way).object = object;
+        (*under_way).buffer = buffer;
+        transfer::<false>(&key, under_way, session, length, writing);
+        calls::end(&key, thread);
+    }
+}
+
 /// Whether an object of Go is still that of a session that has ended, so that calls of other goroutines may be under way: its
 /// descriptor is invalid once it is closed, and still the same one when only the other end has closed the connection.
 #[inline(always)]
@@ -321,6 +378,14 @@ unsafe fn learn(session: *mut Session, thread: *mut ThreadState, under_way: *con
         } else {
             return;
         };
+        learnt(session, touch);
+    }
+}
+
+/// The call used this socket.
+#[inline(always)]
+unsafe fn learnt(session: *mut Session, touch: *mut Touch) {
+    unsafe {
         (*touch).taken = 1;
         let named = (*session).fd_plus_one;
         if named == 0 || named == (*touch).fd.wrapping_add(1) {

@@ -96,7 +96,7 @@ unsafe fn transfer(ctx: &BtfTracePointContext, direction_: u8) {
             }
         }
         if ret > 0 && transport_ != transport::UDP {
-            evidence::note(state, sending);
+            evidence::note(state, sending, len);
         }
         if state.mirrored != 0 {
             counters.mirrored.events += 1;

@@ -36,6 +36,11 @@ static SSL_CTX *context(const SSL_METHOD *method) {
     must(SSL_CTX_use_certificate_chain_file(c, cert) == 1 && SSL_CTX_use_PrivateKey_file(c, key, SSL_FILETYPE_PEM) == 1);
     SSL_CTX_set_options(c, SSL_OP_ALLOW_CLIENT_RENEGOTIATION);
     if (!strcmp(name, "renegotiation")) SSL_CTX_set_max_proto_version(c, TLS1_2_VERSION);
+    if (!strcmp(name, "together")) {
+        SSL_CTX_set_max_proto_version(c, TLS1_2_VERSION);
+        SSL_CTX_set_options(c, SSL_OP_NO_ENCRYPT_THEN_MAC);
+        must(SSL_CTX_set_cipher_list(c, "ECDHE-RSA-AES128-SHA:ECDHE-ECDSA-AES128-SHA"));
+    }
     if (!strcmp(name, "early")) SSL_CTX_set_max_early_data(c, 16384);
     if (!strcmp(name, "partial")) SSL_CTX_set_mode(c, SSL_MODE_ENABLE_PARTIAL_WRITE);
     return c;
@@ -174,10 +179,15 @@ static int hears(Talk *t) {
     return 1;
 }
 
+// Of an answer's body.
+static long length(const char *path) {
+    return strcmp(name, "partial") && strcmp(name, "together") ? (long)strlen(path) : LONG_BYTES;
+}
+
 static void tells(Talk *t) {
     char path[256] = "", head[128];
     must(sscanf(t->asked, "%*s %255s", path) == 1);
-    long bytes = strcmp(name, "partial") ? (long)strlen(path) : LONG_BYTES;
+    long bytes = length(path);
     char *all = malloc((size_t)bytes + sizeof head);
     int n = sprintf(all, "HTTP/1.1 200 Said\r\nContent-Length: %ld\r\n\r\n", bytes);
     memset(all + n, 'x', (size_t)bytes);
@@ -188,8 +198,7 @@ static void tells(Talk *t) {
 static void report(Talk *t) {
     char path[256] = "";
     must(sscanf(t->asked, "%*s %255s", path) == 1);
-    printf("%s\t200\t%ld\t%s\t%d\t%d\n", path, strcmp(name, "partial") ? (long)strlen(path) : LONG_BYTES, strstr(path, "=") + 1,
-           getpid(), gettid());
+    printf("%s\t200\t%ld\t%s\t%d\t%d\n", path, length(path), strstr(path, "=") + 1, getpid(), gettid());
     fflush(stdout);
 }
 

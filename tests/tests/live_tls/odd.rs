@@ -10,7 +10,7 @@ use tests::{Certificates, Earshot, c_static, stripped, succeed};
 
 use super::seen;
 
-const CASES: [&str; 13] = [
+const CASES: [&str; 14] = [
     "plain",
     // the bytes come again with the read
     "peek",
@@ -20,6 +20,8 @@ const CASES: [&str; 13] = [
     "ex",
     // written in parts, and again after SSL_ERROR_WANT_WRITE
     "partial",
+    // a cipher that makes several records at once
+    "together",
     "key-update",
     "renegotiation",
     // SSL_write_early_data and SSL_read_early_data
@@ -54,6 +56,12 @@ fn watch(file: &Path) -> anyhow::Result<()> {
     let columns = "req_path, resp_status, resp_body_bytes, remote_port, pid, thread_id, gap_before";
     earshot.expect(&format!("SELECT {columns} FROM http_events WHERE process_name = '{name}'"), &expected)?;
     assert_eq!(earshot.rows("SELECT * FROM lost_events WHERE stage IN ('kernel', 'tls')")?, [] as [Value; 0]);
+    // each place that plaintext passes was seen to; the last one takes a processor with instructions for AES
+    let aes = std::fs::read_to_string("/proc/cpuinfo")?.contains(" aes ");
+    for place in ["ssl3_read_bytes", "do_ssl3_write", "ssl3_write_bytes"].into_iter().take(if aes { 3 } else { 2 }) {
+        let hits = format!("SELECT coalesce(sum(hits), 0) AS n FROM probe_status WHERE target LIKE '%/{name}:{place}%'");
+        assert!(earshot.number(&hits)? > 0, "{place} was never passed");
+    }
     Ok(())
 }
 

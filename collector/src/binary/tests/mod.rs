@@ -6,3 +6,4 @@ mod fixture;
 mod go;
 mod library;
 mod raised;
+mod records;

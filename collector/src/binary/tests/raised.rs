@@ -11,11 +11,11 @@ fn run(command: &mut Command) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-const OPENSSL: &str = include_str!("raised.c");
+pub const OPENSSL: &str = include_str!("raised.c");
 const BORINGSSL: &str = include_str!("boringssl.c");
 
 /// Without inlining, so that each function is where its name says. The analysis with symbols and the one without.
-fn analysed(folder: &Path, source: &str, flags: &[&str]) -> (Option<Analysis>, Option<Analysis>) {
+pub fn analysed(folder: &Path, source: &str, flags: &[&str]) -> (Option<Analysis>, Option<Analysis>) {
     std::fs::write(folder.join("library.c"), source).expect("written");
     let mut compiler = Command::new("gcc");
     compiler.current_dir(folder).args(["-O2", "-fno-inline", "-fno-ipa-ra", "-o", "whole", "library.c"]);
