@@ -93,9 +93,13 @@ fn reads(elf: &Elf<'_>, symbols: &[Symbol]) -> Result<Option<Vec<Site>>, Error> 
     };
     let mut copies = function.graph.nodes.values().filter(copies_out);
     let (Some(copy), None) = (copies.next(), copies.next()) else { return Ok(None) };
-    let conditions = [(copy.state.place_of(1), APPLICATION_DATA), (copy.state.place_of(LEAVES_THEM), 0)];
+    let only_if = [(copy.state.place_of(1), APPLICATION_DATA), (copy.state.place_of(LEAVES_THEM), 0)];
+    if only_if.iter().any(|(place, _)| *place == Place::Unknown) {
+        return Ok(None);
+    }
     let (from, length) = (Place::Register(Register::Rsi), Place::Register(Register::Rdx));
-    Ok(function.site(copy, Call::Opened, [copy.state.place_of(0), from, length], conditions).map(|site| vec![site]))
+    let site = function.site(copy, Call::Opened, [copy.state.place_of(0), from, length]);
+    Ok(site.map(|site| vec![Site { only_if, ..site }]))
 }
 
 /// Where a record begins to be made, and where several are made at once.
@@ -110,11 +114,12 @@ fn writes(elf: &Elf<'_>, symbols: &[Symbol]) -> Result<Option<Vec<Site>>, Error>
     }
     let Some(begins) = one.begins() else { return Ok(None) };
     let [object, kind, buffer, lengths, pipelines] = [0, 1, 2, 3, 4].map(|n| begins.state.place_of(n));
-    let conditions = [(kind, APPLICATION_DATA), (pipelines, 1)];
-    let mut sites: Vec<Site> = one.site(begins, Call::Sealed, [object, buffer, lengths], conditions).into_iter().collect();
-    if sites.is_empty() {
+    let Some(site) = one.site(begins, Call::Sealed, [object, buffer, lengths]) else { return Ok(None) };
+    if kind == Place::Unknown || pipelines == Place::Unknown {
         return Ok(None);
     }
+    let only_if = [(kind, APPLICATION_DATA), NO_CONDITIONS[1]];
+    let mut sites = vec![Site { result: pipelines, only_if, ..site }];
     if all.graph.nodes.values().any(|node| constant(&node.instruction) == Some(MULTIBLOCK_FLAG)) {
         let Some(together) = all.together() else { return Ok(None) };
         sites.push(together);
@@ -146,7 +151,7 @@ impl Explored<'_> {
         let mut calls = self.graph.nodes.values().filter(encrypts);
         let (Some(call), None) = (calls.next(), calls.next()) else { return None };
         let words = Place::Register(Register::Rcx);
-        self.site(call, Call::SealedTogether, [call.state.place_of(0), words, words], NO_CONDITIONS)
+        self.site(call, Call::SealedTogether, [call.state.place_of(0), words, words])
     }
 
     /// The constant that a register is given in the straight code before an instruction.
@@ -167,9 +172,8 @@ impl Explored<'_> {
     }
 
     /// None: something is not known there, or a probe would be dear.
-    fn site(&self, node: &Node, call: Call, [object, buffer, length]: [Place; 3], only_if: [(Place, u32); 2]) -> Option<Site> {
-        let conditions_known = only_if == NO_CONDITIONS || only_if.iter().all(|(place, _)| *place != Place::Unknown);
-        if !emulated(node.code()) || !conditions_known || [object, buffer, length].contains(&Place::Unknown) {
+    fn site(&self, node: &Node, call: Call, [object, buffer, length]: [Place; 3]) -> Option<Site> {
+        if !emulated(node.code()) || [object, buffer, length].contains(&Place::Unknown) {
             return None;
         }
         let address = node.instruction.ip();
@@ -187,7 +191,7 @@ impl Explored<'_> {
             result: Place::Unknown,
             plus: Place::Unknown,
             status: Place::Unknown,
-            only_if,
+            only_if: NO_CONDITIONS,
             reason: format!("{} bytes in, emulated, passed once for what is moved", address - self.symbol.address),
         })
     }

@@ -46,8 +46,8 @@ pub enum Call {
     /// OpenSSL: plaintext of a record is handed to the program: its address is the second argument, its length the fourth. There
     /// is no Result.
     Opened,
-    /// OpenSSL: plaintext goes into a record: its address is the second argument, the fourth points to its length. There is no
-    /// Result.
+    /// OpenSSL: plaintext goes into a record, or into one of each pipeline: its address is the second argument, the fourth points to
+    /// the lengths of its parts, and the result is how many there are. There is no Result.
     Sealed,
     /// OpenSSL: plaintext goes into several records: behind the second argument are three words, of which the second is its
     /// address and the third its length. There is no Result.

@@ -59,7 +59,7 @@ pub mod call {
     pub const SET_DESCRIPTOR: u8 = 8;
     /// A place inside a call, passed for each piece of plaintext, and not a call: `length` bytes at `buffer` are handed out.
     pub const OPENED: u8 = 9;
-    /// As before, for bytes that are taken in; `length` points to how many.
+    /// As before, for bytes that are taken in: `length` points to the lengths of their parts, `result` is how many parts there are.
     pub const SEALED: u8 = 10;
     /// As before; `buffer` points to a word, their address, their length.
     pub const SEALED_TOGETHER: u8 = 11;

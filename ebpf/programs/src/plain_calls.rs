@@ -22,6 +22,8 @@ use crate::maps::{SESSIONS, SITE_HITS, SITES, counters};
 use crate::plain_copy;
 use crate::sessions::{self, Session};
 
+/// Parts of what is taken in at once: as many as OpenSSL has pipelines.
+const PARTS_MAX: u64 = 32;
 /// What Go keeps in the place of a descriptor that it has closed.
 const CLOSED_DESCRIPTOR: u32 = u32::MAX;
 
@@ -212,6 +214,19 @@ unsafe fn holds(regs: *const pt_regs, condition: &Condition) -> bool {
     unsafe { condition.at.kind == place::NOWHERE || value(regs, &condition.at) as u32 == condition.value }
 }
 
+/// The sum of so many words.
+#[inline(always)]
+unsafe fn sum(at: u64, words: u64) -> u64 {
+    let mut sum = 0;
+    for n in 0..PARTS_MAX {
+        if n >= words {
+            break;
+        }
+        sum += unsafe { read_user::<u64>(at.wrapping_add(n * 8)).unwrap_or(0) };
+    }
+    sum
+}
+
 /// Plaintext passes a place inside a call: all is known there.
 #[inline(never)]
 unsafe fn passed(regs: *mut pt_regs, site: &Site) {
@@ -227,7 +242,7 @@ unsafe fn passed(regs: *mut pt_regs, site: &Site) {
         let writing = site.call != call::OPENED;
         let (mut buffer, mut length) = (value(regs, &site.buffer), value(regs, &site.length));
         if site.call == call::SEALED {
-            length = read_user::<u64>(length).unwrap_or(0);
+            length = sum(length, value(regs, &site.result));
         } else if site.call == call::SEALED_TOGETHER {
             let Some([_, at, together]) = read_user::<[u64; 3]>(buffer) else { return };
             (buffer, length) = (at, together);

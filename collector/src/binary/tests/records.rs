@@ -41,8 +41,8 @@ fn each_piece_passes_one_place() {
             assert_eq!((sealed.symbol.as_str(), sealed.emulated), ("do_ssl3_write", true));
             let places = [Register::Rdi, Register::Rdx, Register::Rcx].map(Place::Register);
             assert_eq!([sealed.arguments[0], sealed.arguments[1], sealed.arguments[3]], places);
-            let conditions = [(Place::Register(Register::Rsi), 23), (Place::Register(Register::R8), 1)];
-            assert_eq!(sealed.only_if, conditions);
+            assert_eq!(sealed.only_if, [(Place::Register(Register::Rsi), 23), (Place::Unknown, 0)]);
+            assert_eq!(sealed.result, Place::Register(Register::R8));
             assert_eq!(replaced(&analysis, "SSL_read"), Some("ssl3_read_bytes"), "{flags:?}");
             assert_eq!(replaced(&analysis, "SSL_write"), Some("do_ssl3_write"), "{flags:?}");
         }
