@@ -33,6 +33,29 @@ const FLUSH_NS: u64 = 200_000_000;
 /// How often time passes for connections.
 const TICK_NS: u64 = 100_000_000;
 
+/// Records after which others may have the processor for a moment, so that they need not wait for the whole pass.
+const TURN_RECORDS: u64 = 64;
+/// How long a pass waits for them in all: the ring buffer fills meanwhile.
+const TURNS_NS_MAX: u64 = 2_000_000;
+
+/// Lets others have their turns in the midst of a pass.
+#[derive(Default)]
+struct Turns {
+    records: u64,
+    waited_ns: u64,
+}
+
+impl Turns {
+    fn after_record(&mut self) {
+        self.records += 1;
+        if self.records.is_multiple_of(TURN_RECORDS) && self.waited_ns < TURNS_NS_MAX {
+            let began = monotonic_ns();
+            std::thread::yield_now();
+            self.waited_ns += monotonic_ns().saturating_sub(began);
+        }
+    }
+}
+
 /// Takes raw records as they come.
 pub trait Recorder: Send {
     fn record(&mut self, bytes: &[u8]);
@@ -78,7 +101,7 @@ impl Worker {
             let stopping = self.stop.load(Ordering::Relaxed);
             let recorder = self.recorder.clone();
             let began = monotonic_ns();
-            let mut waited = 0;
+            let (mut waited, mut turns) = (0, Turns::default());
             let n = self.ring.read(READ_MAX, |bytes| {
                 waited += bytes.len();
                 if let Some(recorder) = &recorder {
@@ -94,6 +117,7 @@ impl Worker {
                     }
                     None => tracker.lost("ring", "unknown_record", 1, bytes.len() as u64),
                 }
+                turns.after_record();
             });
             let unbound = &self.context.unbound;
             if n < READ_MAX && unbound.is_read_here() {
