@@ -45,7 +45,8 @@ fn deep_interrupted_and_threaded_stacks_are_whole() -> anyhow::Result<()> {
     // what was interrupted is under the handler, mostly in the middle of the function that takes the time
     most(&handlers, 10, |s| s.find(&spin).is_some() && s.find(&["interrupted", "burn", "spin"]).is_some())?;
     let part = count(&handlers) as f64 / count(&interrupted) as f64;
-    anyhow::ensure!((0.35..0.65).contains(&part), "{part:.2} of the samples are in the handler, which takes half of the time");
+    let handled = ran[1].number("handled")? as f64 / ran[1].number("cpu")? as f64;
+    anyhow::ensure!((part - handled).abs() < 0.15, "{part:.2} of the samples and {handled:.2} of the time are in the handler");
 
     let threads = of(&earshot, &ran[2])?;
     shares(&threads, &["first", "burn"], &["second", "burn"])?;
