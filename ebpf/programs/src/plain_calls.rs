@@ -78,6 +78,16 @@ unsafe fn counted(count: &mut Count, bytes: u64) {
     }
 }
 
+/// Counts what passed and could not be taken.
+#[inline(always)]
+unsafe fn unread(bytes: u64) {
+    if let Some(counters) = counters() {
+        for count in [&mut counters.plain_seen, &mut counters.plain_unread] {
+            unsafe { counted(count, bytes) };
+        }
+    }
+}
+
 #[inline(always)]
 unsafe fn site(regs: *mut pt_regs) -> Option<&'static Site> {
     unsafe {
@@ -89,16 +99,29 @@ unsafe fn site(regs: *mut pt_regs) -> Option<&'static Site> {
     }
 }
 
-/// The value at a place. Registers are read one by one: the verifier allows no computed offset into them.
+/// The value at a place; 0 when it cannot be read.
 #[inline(always)]
 pub unsafe fn value(regs: *const pt_regs, at: &Place) -> u64 {
     unsafe {
         if at.kind == place::STACK {
-            return read_user::<u64>((*regs).rsp.wrapping_add(at.offset as i64 as u64)).unwrap_or(0);
+            return on_stack(regs, at).unwrap_or(0);
         }
         if at.kind != place::REGISTER {
             return 0;
         }
+        in_register(regs, at)
+    }
+}
+
+#[inline(always)]
+unsafe fn on_stack(regs: *const pt_regs, at: &Place) -> Option<u64> {
+    unsafe { read_user::<u64>((*regs).rsp.wrapping_add(at.offset as i64 as u64)) }
+}
+
+/// Registers are read one by one: the verifier allows no computed offset into them.
+#[inline(always)]
+unsafe fn in_register(regs: *const pt_regs, at: &Place) -> u64 {
+    unsafe {
         match at.register {
             0 => (*regs).rax,
             1 => (*regs).rdx,
@@ -235,8 +258,7 @@ unsafe fn passed(regs: *mut pt_regs, site: &Site) {
             return;
         }
         let key = key(regs, site);
-        let object = value(regs, &site.object);
-        if key.process == OWN_PID.load() || object == 0 {
+        if key.process == OWN_PID.load() {
             return;
         }
         let writing = site.call != call::OPENED;
@@ -244,14 +266,18 @@ unsafe fn passed(regs: *mut pt_regs, site: &Site) {
         if site.call == call::SEALED {
             length = sum(length, value(regs, &site.result));
         } else if site.call == call::SEALED_TOGETHER {
-            let Some([_, at, together]) = read_user::<[u64; 3]>(buffer) else { return };
+            let Some([_, at, together]) = read_user::<[u64; 3]>(buffer) else { return unread(0) };
             (buffer, length) = (at, together);
         }
         if length == 0 {
             return;
         }
+        let object = value(regs, &site.object);
+        if object == 0 {
+            return unread(length);
+        }
         let session_key = SessionKey { object, pid: key.process, _pad: 0 };
-        let Some(session) = sessions::of(session_key) else { return };
+        let Some(session) = sessions::of(session_key) else { return unread(length) };
         let thread = threads::of_this_thread();
         if !thread.is_null() {
             if writing && (*session).connection == 0 {
@@ -265,7 +291,7 @@ unsafe fn passed(regs: *mut pt_regs, site: &Site) {
                 }
             }
         }
-        let Some(under_way) = calls::begin(&key, thread) else { return };
+        let Some(under_way) = calls::begin(&key, thread) else { return unread(length) };
         (*under_way).object = object;
         (*under_way).buffer = buffer;
         transfer::<false>(&key, under_way, session, length, writing);
@@ -342,12 +368,8 @@ unsafe fn returned(regs: *mut pt_regs, site: &Site) {
             } else if moved > 0 {
                 transfer_slices(&key, under_way, session, moved);
             }
-        } else if moved > 0
-            && let Some(counters) = counters()
-        {
-            for count in [&mut counters.plain_seen, &mut counters.plain_unread] {
-                counted(count, moved);
-            }
+        } else if moved > 0 {
+            unread(moved);
         }
         calls::end(&key, thread);
     }
@@ -429,13 +451,9 @@ unsafe fn transfer_slices(key: &CallKey, under_way: *mut Call, session: *mut Ses
         let mut call = *key;
         helpers::bpf_loop(SLICES_MAX, slice as *mut core::ffi::c_void, (&raw mut call).cast(), 0);
         let left = (*under_way).left;
-        if left > 0
-            && let Some(counters) = counters()
-        {
+        if left > 0 {
             (*session).sent_bytes += left;
-            for count in [&mut counters.plain_seen, &mut counters.plain_unread] {
-                counted(count, left);
-            }
+            unread(left);
         }
     }
 }
