@@ -14,15 +14,13 @@ use crate::kernel::{Policies, Ring, decode, monotonic_ns};
 
 /// Records that are read before the clock is looked at again.
 const READ_MAX: usize = 4096;
-/// The pause between two passes. Each of its ends takes the processor from a program, whose caches are cold then: with 10 ms instead
-/// of 1 programs at full load keep 5 to 10 % more.
-const PAUSE_MAX: Duration = Duration::from_millis(10);
-/// That after a pass with many records, so that the next is no longer than a millisecond or two: programs wait for it.
-const PAUSE_BUSY: Duration = Duration::from_millis(4);
-const MANY_RECORDS: usize = 256;
-/// That of a reader whose ring buffer would else be full before its next pass.
-const PAUSE_MIN: Duration = Duration::from_millis(1);
-/// Bytes of a pass after which the next pause is shorter.
+/// How long a pass should take: programs that share its processor wait for it. Shorter ones come more often, and each takes the
+/// processor from a program whose caches are cold then.
+const PASS_NS: u64 = 200_000;
+/// The pause between two passes, which makes them so long.
+const PAUSE_NS_MIN: u64 = 1_000_000;
+const PAUSE_NS_MAX: u64 = 10_000_000;
+/// Bytes of a pass after which the next pause is shorter in any case: else the ring buffer might be full before the next pass.
 const MANY_BYTES: usize = RING_BYTES as usize / 8;
 /// The pause of a reader that had nothing to do for a while.
 const IDLE_PAUSE: Duration = Duration::from_millis(40);
@@ -33,27 +31,11 @@ const FLUSH_NS: u64 = 200_000_000;
 /// How often time passes for connections.
 const TICK_NS: u64 = 100_000_000;
 
-/// Records after which others may have the processor for a moment, so that they need not wait for the whole pass.
-const TURN_RECORDS: u64 = 64;
-/// How long a pass waits for them in all: the ring buffer fills meanwhile.
-const TURNS_NS_MAX: u64 = 2_000_000;
-
-/// Lets others have their turns in the midst of a pass.
-#[derive(Default)]
-struct Turns {
-    records: u64,
-    waited_ns: u64,
-}
-
-impl Turns {
-    fn after_record(&mut self) {
-        self.records += 1;
-        if self.records.is_multiple_of(TURN_RECORDS) && self.waited_ns < TURNS_NS_MAX {
-            let began = monotonic_ns();
-            std::thread::yield_now();
-            self.waited_ns += monotonic_ns().saturating_sub(began);
-        }
-    }
+/// The pause after a pass: between half of the last one and twice as much.
+fn next_pause_ns(last_ns: u64, pass_ns: u64, bytes: usize) -> u64 {
+    let fitting = last_ns.saturating_mul(PASS_NS) / pass_ns.max(1);
+    let most = if bytes >= MANY_BYTES { last_ns / 2 } else { last_ns * 2 };
+    fitting.clamp(last_ns / 2, most).clamp(PAUSE_NS_MIN, PAUSE_NS_MAX)
 }
 
 /// Takes raw records as they come.
@@ -96,12 +78,12 @@ impl Worker {
         let processes = self.context.processes.clone();
         let mut tracker = Tracker::new(self.context.clone(), policies);
         let (mut flushed, mut ticked, mut idle) = (0, 0, 0);
-        let mut pause = PAUSE_MAX;
+        let mut pause_ns = PAUSE_NS_MAX;
         loop {
             let stopping = self.stop.load(Ordering::Relaxed);
             let recorder = self.recorder.clone();
             let began = monotonic_ns();
-            let (mut waited, mut turns) = (0, Turns::default());
+            let mut waited = 0;
             let n = self.ring.read(READ_MAX, |bytes| {
                 waited += bytes.len();
                 if let Some(recorder) = &recorder {
@@ -117,7 +99,6 @@ impl Worker {
                     }
                     None => tracker.lost("ring", "unknown_record", 1, bytes.len() as u64),
                 }
-                turns.after_record();
             });
             let unbound = &self.context.unbound;
             if n < READ_MAX && unbound.is_read_here() {
@@ -135,17 +116,38 @@ impl Worker {
                 tracker.flush();
             }
             idle = if n == 0 { idle + 1 } else { 0 };
-            let longest = if n >= MANY_RECORDS { PAUSE_BUSY } else { PAUSE_MAX };
-            let fills = n == READ_MAX || waited >= MANY_BYTES;
-            pause = if fills { (pause / 2).max(PAUSE_MIN) } else { (pause * 2).min(longest) };
+            pause_ns = next_pause_ns(pause_ns, monotonic_ns().saturating_sub(began), waited);
             if n == READ_MAX {
                 continue;
             }
             if stopping {
                 break;
             }
-            std::thread::sleep(if idle > IDLE_PASSES { IDLE_PAUSE } else { pause });
+            std::thread::sleep(if idle > IDLE_PASSES { IDLE_PAUSE } else { Duration::from_nanos(pause_ns) });
         }
         tracker.finish_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settles_at(pass_ns: impl Fn(u64) -> u64, bytes: usize) -> u64 {
+        (0..50).fold(PAUSE_NS_MAX, |pause, _| next_pause_ns(pause, pass_ns(pause), bytes))
+    }
+
+    #[test]
+    fn a_pass_is_as_long_as_it_should_be_within_the_limits_of_the_pause() {
+        // what came in the pause takes a tenth of it
+        let settled = settles_at(|pause| pause / 10, 0);
+        assert!(settled.abs_diff(10 * PASS_NS) < 1000, "{settled}");
+        assert_eq!(settles_at(|pause| pause / 1000, 0), PAUSE_NS_MAX);
+        assert_eq!(settles_at(|pause| pause, 0), PAUSE_NS_MIN);
+        assert_eq!(settles_at(|_| 0, 0), PAUSE_NS_MAX);
+        // much to read at little cost, as of large bodies
+        assert_eq!(settles_at(|_| 1000, MANY_BYTES), PAUSE_NS_MIN);
+        // one long pass does not make the pause the shortest at once
+        assert_eq!(next_pause_ns(8_000_000, 50_000_000, 0), 4_000_000);
     }
 }
