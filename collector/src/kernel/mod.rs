@@ -1,7 +1,7 @@
 //! Everything that touches the kernel: loading and attaching the programs, their ring buffers and maps.
 //!
 //! The only folder of the collector with `unsafe`. In: settings. Out: [`Capture`], whose rings give raw records of
-//! `ebpf-abi`, and what became of each probe.
+//! `ebpf-abi`, and what became of each probe. Beside that, what replay asks of the kernel: [`MappedFile`].
 
 #![expect(unsafe_code, reason = "system calls and views of ring buffer records")]
 
@@ -9,6 +9,7 @@ mod btf;
 mod capture;
 mod clock;
 mod heap;
+mod mapped_file;
 mod mappings;
 mod multi;
 mod offsets;
@@ -21,6 +22,7 @@ mod uprobes;
 pub use capture::{Capture, Policies, ProbeState, Pythons, Ring, Standing, StartError};
 pub use clock::{Clock, boottime_minus_monotonic_ns, monotonic_ns, thread_cpu_ns};
 pub use heap::{HeapProbe, HeapProbes};
+pub use mapped_file::MappedFile;
 pub use mappings::{Mapped, Mappings};
 pub use privileges::{can_read_kernel, missing_privileges, prefer_this_thread, raise_limits, release_memory};
 pub use record::{PythonFrames, Record, Sample, decode, decode_python, decode_sample};

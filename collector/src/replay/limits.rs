@@ -4,7 +4,9 @@
 pub const PACKET_BYTES_MAX: usize = 1 << 20;
 /// Read from the file at once.
 pub const READ_BYTES: usize = 512 << 10;
-/// Bytes of events, and their number, that go from the reading thread to the next at once,
+/// Bytes of a mapped file between two times that the kernel is told what was read and what will be; four of them stay mapped.
+pub const MAPPED_STEP_BYTES: usize = 16 << 20;
+/// Bytes of events that are copied, and the number of events, that go from the reading thread to the next at once,
 pub const RELAYED_BYTES: usize = 256 << 10;
 pub const RELAYED_CALLS: usize = 1024;
 /// and how often that may be before the reading thread waits.

@@ -35,8 +35,10 @@ mod tests;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::connect::event::Consumer;
+use crate::kernel::MappedFile;
 
 pub use rows::rows;
 
@@ -75,13 +77,38 @@ pub enum ReplayError {
 
 /// Tells `consumer` the traffic in a file.
 pub fn replay(path: &Path, consumer: &mut dyn Consumer) -> Result<Summary, ReplayError> {
-    let file = File::open(path).map_err(|source| ReplayError::Open { path: path.into(), source })?;
-    let mut summary = Summary::default();
-    match read(file, consumer, &mut summary) {
-        Ok(()) => Ok(summary),
-        Err(Stop::Read(source)) => Err(ReplayError::Read { path: path.into(), source }),
-        Err(Stop::Damaged(Damage { offset, why })) => {
-            Err(ReplayError::Damaged { path: path.into(), offset, why, before: summary })
+    Opened::open(path)?.replay(consumer)
+}
+
+/// A capture file that is open.
+struct Opened<'a> {
+    path: &'a Path,
+    file: File,
+    /// Its bytes, unless it can only be read.
+    mapped: Option<Arc<MappedFile>>,
+}
+
+impl<'a> Opened<'a> {
+    fn open(path: &'a Path) -> Result<Self, ReplayError> {
+        let file = File::open(path).map_err(|source| ReplayError::Open { path: path.into(), source })?;
+        let mapped = MappedFile::of(&file).map(Arc::new);
+        Ok(Self { path, file, mapped })
+    }
+
+    /// Tells `consumer` the traffic in it.
+    fn replay(&self, consumer: &mut dyn Consumer) -> Result<Summary, ReplayError> {
+        let path = self.path;
+        let mut summary = Summary::default();
+        let window = match &self.mapped {
+            Some(mapped) => Window::mapped(mapped.clone()),
+            None => Window::new(&self.file),
+        };
+        match read(window, consumer, &mut summary) {
+            Ok(()) => Ok(summary),
+            Err(Stop::Read(source)) => Err(ReplayError::Read { path: path.into(), source }),
+            Err(Stop::Damaged(Damage { offset, why })) => {
+                Err(ReplayError::Damaged { path: path.into(), offset, why, before: summary })
+            }
         }
     }
 }
@@ -121,8 +148,7 @@ impl Format {
     }
 }
 
-fn read(input: impl Read, consumer: &mut dyn Consumer, summary: &mut Summary) -> Result<(), Stop> {
-    let mut window = Window::new(input);
+fn read(mut window: Window<impl Read>, consumer: &mut dyn Consumer, summary: &mut Summary) -> Result<(), Stop> {
     window.fill(RECORDING_MAGIC.len())?;
     let format = Format::of(window.unread()).map_err(|why| Stop::damaged(0, why))?;
     let capture = match format {

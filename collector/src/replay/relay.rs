@@ -1,7 +1,8 @@
 //! Events from the thread that reads a capture to the thread that makes rows of them.
 //!
-//! In: what is told to one consumer. Out: the same, in the same order, told to another one in another thread. What was told and
-//! not yet taken is bounded: whoever is faster waits. Knows no file format and no protocol.
+//! In: what is told to one consumer. Out: the same, in the same order, told to another one in another thread. Bytes that stand in a
+//! mapped file are handed over by their place, others are copied. What was told and not yet taken is bounded: whoever is
+//! faster waits. Knows no file format and no protocol.
 
 use std::ops::Range;
 use std::panic::resume_unwind;
@@ -10,27 +11,29 @@ use std::thread;
 
 use super::limits::{RELAYED_BATCHES_MAX, RELAYED_BYTES, RELAYED_CALLS};
 use crate::connect::event::{Consumer, Data, Event, Plain};
+use crate::kernel::MappedFile;
 
-/// Runs `read` in a thread of its own, and tells `to` in this one what it tells.
-pub fn relay<T: Send>(to: &mut dyn Consumer, read: impl FnOnce(&mut dyn Consumer) -> T + Send) -> T {
+/// Runs `read` in a thread of its own, and tells `to` in this one what it tells. `file` is what it may read from.
+pub fn relay<T: Send>(to: &mut dyn Consumer, file: Option<&MappedFile>, read: impl FnOnce(&mut dyn Consumer) -> T + Send) -> T {
+    let file = file.map_or(&[][..], MappedFile::bytes);
     thread::scope(|scope| {
         let (full, filled) = sync_channel(RELAYED_BATCHES_MAX);
         let (emptied, empty) = channel();
         let reading = scope.spawn(move || {
-            let mut teller = Teller { batch: Batch::default(), full, empty };
+            let mut teller = Teller { file, batch: Batch::default(), full, empty };
             let result = read(&mut teller);
             teller.hand_over();
             result
         });
-        take(&filled, &emptied, to);
+        take(&filled, &emptied, file, to);
         reading.join().unwrap_or_else(|panic| resume_unwind(panic))
     })
 }
 
-fn take(filled: &Receiver<Batch>, emptied: &Sender<Batch>, to: &mut dyn Consumer) {
+fn take(filled: &Receiver<Batch>, emptied: &Sender<Batch>, file: &[u8], to: &mut dyn Consumer) {
     while let Ok(mut batch) = filled.recv() {
         for call in batch.calls.drain(..) {
-            call.make(&batch.bytes, to);
+            call.make(&batch.bytes, file, to);
         }
         batch.bytes.clear();
         // the other thread may have read all, and needs it no more
@@ -38,7 +41,7 @@ fn take(filled: &Receiver<Batch>, emptied: &Sender<Batch>, to: &mut dyn Consumer
     }
 }
 
-/// What was told, in order; the bytes of all events in one place.
+/// What was told, in order; the bytes of all events that are not the file's in one place.
 #[derive(Default)]
 struct Batch {
     calls: Vec<Call>,
@@ -46,8 +49,8 @@ struct Batch {
 }
 
 enum Call {
-    /// Where among the batch's bytes the event's own are.
-    Event(Event<'static>, Range<usize>),
+    /// The event's own bytes stand elsewhere.
+    Event(Event<'static>, Bytes),
     Lost {
         stage: &'static str,
         reason: &'static str,
@@ -56,10 +59,16 @@ enum Call {
     },
 }
 
+enum Bytes {
+    Batch(Range<usize>),
+    File(Range<usize>),
+}
+
 impl Call {
-    fn make(self, all: &[u8], to: &mut dyn Consumer) {
+    fn make(self, batch: &[u8], file: &[u8], to: &mut dyn Consumer) {
         match self {
-            Call::Event(event, own) => to.event(with_bytes(event, |_| &all[own])),
+            Call::Event(event, Bytes::Batch(own)) => to.event(with_bytes(event, |_| &batch[own])),
+            Call::Event(event, Bytes::File(own)) => to.event(with_bytes(event, |_| &file[own])),
             Call::Lost { stage, reason, events, bytes } => to.lost(stage, reason, events, bytes),
         }
     }
@@ -77,13 +86,14 @@ fn with_bytes<'a, 'b>(event: Event<'a>, bytes: impl FnOnce(&'a [u8]) -> &'b [u8]
     }
 }
 
-struct Teller {
+struct Teller<'a> {
+    file: &'a [u8],
     batch: Batch,
     full: SyncSender<Batch>,
     empty: Receiver<Batch>,
 }
 
-impl Teller {
+impl Teller<'_> {
     fn call(&mut self, call: Call) {
         self.batch.calls.push(call);
         if self.batch.bytes.len() >= RELAYED_BYTES || self.batch.calls.len() >= RELAYED_CALLS {
@@ -98,16 +108,22 @@ impl Teller {
     }
 }
 
-impl Consumer for Teller {
+impl Consumer for Teller<'_> {
     fn event(&mut self, event: Event<'_>) {
-        let kept = &mut self.batch.bytes;
-        let start = kept.len();
+        let (file, kept) = (self.file, &mut self.batch.bytes);
+        let mut own = Bytes::Batch(0..0);
         let event = with_bytes(event, |bytes| {
-            kept.extend_from_slice(bytes);
+            own = match place_in(file, bytes) {
+                Some(place) => Bytes::File(place),
+                None => {
+                    let start = kept.len();
+                    kept.extend_from_slice(bytes);
+                    Bytes::Batch(start..kept.len())
+                }
+            };
             &[]
         });
-        let end = self.batch.bytes.len();
-        self.call(Call::Event(event, start..end));
+        self.call(Call::Event(event, own));
     }
 
     fn lost(&mut self, stage: &'static str, reason: &'static str, events: u64, bytes: u64) {
@@ -115,8 +131,17 @@ impl Consumer for Teller {
     }
 }
 
+/// Where in `all` a part of it is; `None` when it is something else.
+fn place_in(all: &[u8], part: &[u8]) -> Option<Range<usize>> {
+    let start = part.as_ptr().addr().checked_sub(all.as_ptr().addr())?;
+    let end = start.checked_add(part.len())?;
+    (end <= all.len()).then_some(start..end)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
     use crate::connect::event::{Closed, Direction};
     use protocol_parsers::Moment;
@@ -134,8 +159,7 @@ mod tests {
         }
     }
 
-    fn tell(to: &mut dyn Consumer) -> usize {
-        let all = [7; 3000];
+    fn tell(to: &mut dyn Consumer, all: &[u8]) -> usize {
         for i in 0..3 * RELAYED_CALLS {
             let bytes = &all[..i % all.len()];
             let (at, len) = (Moment { mono_ns: i as u64, thread_id: 0 }, bytes.len() as u64);
@@ -151,17 +175,33 @@ mod tests {
 
     #[test]
     fn what_is_told_arrives_as_it_was_and_in_order() {
-        let (mut direct, mut relayed) = (Told::default(), Told::default());
-        tell(&mut direct);
-        assert_eq!(relay(&mut relayed, tell), 42);
-        assert_eq!(relayed.0.len(), direct.0.len());
-        assert!(relayed.0 == direct.0, "another order, or other bytes");
+        let all: Vec<u8> = (0..3000).map(|i| i as u8).collect();
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&all).unwrap();
+        let file = MappedFile::of(&file).unwrap();
+        let mut direct = Told::default();
+        tell(&mut direct, &all);
+        for (mapped, bytes) in [(None, &all[..]), (Some(&file), &all), (Some(&file), file.bytes())] {
+            let mut relayed = Told::default();
+            assert_eq!(relay(&mut relayed, mapped, |to| tell(to, bytes)), 42);
+            assert!(relayed.0 == direct.0, "another order, or other bytes");
+        }
+    }
+
+    #[test]
+    fn bytes_of_the_file_are_told_from_others() {
+        let all = [1, 2, 3, 4];
+        assert_eq!(place_in(&all, &all), Some(0..4));
+        assert_eq!(place_in(&all[1..], &all[2..3]), Some(1..2));
+        assert_eq!(place_in(&all[1..3], &all[2..]), None);
+        assert_eq!(place_in(&all[1..], &all), None);
+        assert_eq!(place_in(&[], &[1, 2]), None);
     }
 
     #[test]
     fn nothing_told_is_nothing_taken() {
         let mut told = Told::default();
-        assert_eq!(relay(&mut told, |_| "read"), "read");
+        assert_eq!(relay(&mut told, None, |_| "read"), "read");
         assert!(told.0.is_empty());
     }
 }

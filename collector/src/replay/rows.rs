@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::relay::relay;
-use super::{ReplayError, Summary, replay};
+use super::{Opened, ReplayError, Summary};
 use crate::connect::{Consumer, Context, Event, Tracker};
 
 /// Capture time between two looks at what is overdue.
@@ -39,8 +39,9 @@ impl Consumer for Timed {
 
 /// Reads one file and closes what is still open at its end. The rows of what stands before a damage are written as well.
 pub fn rows(path: &Path, context: Context) -> Result<Summary, ReplayError> {
+    let capture = Opened::open(path)?;
     let mut timed = Timed { tracker: Tracker::new(context, None), ticked_ns: 0 };
-    let read = relay(&mut timed, |teller| replay(path, teller));
+    let read = relay(&mut timed, capture.mapped.as_deref(), |teller| capture.replay(teller));
     timed.tracker.finish_all();
     read
 }

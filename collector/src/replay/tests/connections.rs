@@ -172,7 +172,7 @@ fn offsets_go_on_beyond_four_gibibytes() {
         file.add(&down(DATA, 4999 + i, i.wrapping_mul(1 << 29).wrapping_add(1), b"y"));
     }
     let mut notes = Positions::default();
-    super::read(&file.bytes[..], &mut notes, &mut super::Summary::default()).unwrap();
+    super::tell_to(&mut notes, &file.bytes).unwrap();
     assert_eq!(notes.0, (1..=10).map(|i| i << 29).collect::<Vec<u64>>());
 }
 

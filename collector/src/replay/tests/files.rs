@@ -1,8 +1,8 @@
 //! pcap files and what is no capture.
 
-use super::super::{ReplayError, replay};
+use super::super::{Opened, ReplayError, replay};
 use super::build::{Pcap, SYN, up};
-use super::{check, replay_bytes, told};
+use super::{Notes, check, replay_bytes, told};
 
 const LINES: [&str; 2] = ["open 1 Stream 10.0.0.2:80 - 10.0.0.1:4000 server from start", "close 1"];
 
@@ -101,12 +101,12 @@ fn a_large_file_passes_through_a_small_window() {
 fn errors_name_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("some.pcap");
-    let missing = replay(&path, &mut super::Notes::default()).unwrap_err();
+    let missing = replay(&path, &mut Notes::default()).unwrap_err();
     assert!(matches!(missing, ReplayError::Open { .. }));
     assert!(missing.to_string().starts_with("cannot open ") && missing.to_string().contains("some.pcap: No such file"));
 
     std::fs::write(&path, [&file(0xa1b2_c3d4, false, 0)[..], b"rest"].concat()).unwrap();
-    let damaged = replay(&path, &mut super::Notes::default()).unwrap_err();
+    let damaged = replay(&path, &mut Notes::default()).unwrap_err();
     assert!(damaged.to_string().ends_with("some.pcap is damaged at byte 110: the file ends within a packet's header"));
     let ReplayError::Damaged { before, .. } = damaged else { panic!("not damaged: {damaged}") };
     assert_eq!(before.packets, 1);
@@ -115,6 +115,23 @@ fn errors_name_the_file() {
 #[test]
 fn a_folder_cannot_be_read() {
     let folder = tempfile::tempdir().unwrap();
-    let error = replay(folder.path(), &mut super::Notes::default()).unwrap_err();
+    let error = replay(folder.path(), &mut Notes::default()).unwrap_err();
     assert!(matches!(error, ReplayError::Read { .. }), "{error}");
+}
+
+#[test]
+fn a_file_that_becomes_shorter_while_it_is_read_is_told_and_crashes_nothing() {
+    let mut pcap = Pcap::new(1);
+    for _ in 0..1000 {
+        pcap.add(&up(SYN, 1, 0, b""));
+    }
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), &pcap.bytes).unwrap();
+    let opened = Opened::open(file.path()).unwrap();
+    file.as_file().set_len(8192).unwrap();
+    let mut notes = Notes::default();
+    let error = opened.replay(&mut notes).unwrap_err();
+    assert!(matches!(error, ReplayError::Read { .. }), "{error}");
+    assert!(error.to_string().contains("it became shorter while it was read"), "{error}");
+    assert!(notes.lines.iter().any(|line| line.starts_with("open")), "what stands before is told");
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::build::{ACK, CLIENT, FIN, PSH, Pcap, RST, SERVER, SYN, down, handshake, ipv4, ipv4_part, pcap, tcp, up};
-use super::{Consumer, Direction, Event, Summary, read, told};
+use super::{Consumer, Direction, Event, tell_to, told};
 
 /// Numbers by chance, the same for the same seed (xorshift64*).
 struct Chance(u64);
@@ -96,7 +96,7 @@ fn what_is_told_of_a_stream_with_losses_is_true() {
 /// Damaged or not, what is told must make sense.
 fn survive(file: &[u8]) {
     let mut grammar = Grammar::default();
-    let _damage = read(file, &mut grammar, &mut Summary::default());
+    let _damage = tell_to(&mut grammar, file);
     assert!(grammar.open.is_empty());
 }
 
@@ -227,7 +227,7 @@ fn events_keep_their_promises_whatever_the_packets_say() {
     for seed in 1..1000 {
         let file = chaos(&mut Chance(seed));
         let mut grammar = Grammar::default();
-        read(&file[..], &mut grammar, &mut Summary::default()).unwrap();
+        tell_to(&mut grammar, &file).unwrap();
         assert!(grammar.opened > 0 && grammar.open.is_empty(), "seed {seed}");
     }
 }

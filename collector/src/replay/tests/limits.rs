@@ -3,7 +3,7 @@
 use super::super::limits::{OUT_OF_ORDER_TOTAL_BYTES_MAX, TCP_FLOWS_MAX, UDP_FLOWS_MAX};
 use super::super::table::Table;
 use super::build::{ACK, CLIENT, PSH, Pcap, SERVER, SYN, ipv4, tcp, udp};
-use super::{Consumer, Event, Summary, read};
+use super::{Consumer, Event, tell_to};
 
 /// Keeps which connections were closed, where data stood, and the reasons of what was lost.
 #[derive(Default)]
@@ -29,7 +29,7 @@ impl Consumer for Brief {
 
 fn brief(file: &Pcap) -> Brief {
     let mut brief = Brief::default();
-    read(&file.bytes[..], &mut brief, &mut Summary::default()).unwrap();
+    tell_to(&mut brief, &file.bytes).unwrap();
     brief
 }
 

@@ -13,10 +13,14 @@ mod limits;
 mod pcapng;
 
 use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::sync::Arc;
 
 use crate::connect::event::{Consumer, Direction, Endpoint, Event, Role};
 
+use super::window::Window;
 use super::{Stop, Summary, read};
+use crate::kernel::MappedFile;
 
 /// Writes down what it is told.
 #[derive(Default)]
@@ -71,16 +75,35 @@ fn text(end: &Endpoint) -> String {
     }
 }
 
-/// All that a file tells, and why reading it stopped if it was damaged.
-fn replay_bytes(file: &[u8]) -> (Notes, Result<Summary, (u64, &'static str)>) {
+/// What a file tells, and why reading it stopped if it was damaged.
+type Told = (Notes, Result<Summary, (u64, &'static str)>);
+
+/// All that a file tells, whether it is read or mapped.
+fn replay_bytes(bytes: &[u8]) -> Told {
+    let (notes, result) = tell(Window::new(bytes));
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(bytes).unwrap();
+    if let Some(mapped) = MappedFile::of(&file) {
+        let mapped = tell(Window::<&[u8]>::mapped(Arc::new(mapped)));
+        assert_eq!((&mapped.0.lines, &mapped.1), (&notes.lines, &result), "mapped it tells something else");
+    }
+    (notes, result)
+}
+
+fn tell(window: Window<impl Read>) -> Told {
     let mut notes = Notes::default();
     let mut summary = Summary::default();
-    let result = match read(file, &mut notes, &mut summary) {
+    let result = match read(window, &mut notes, &mut summary) {
         Ok(()) => Ok(summary),
         Err(Stop::Damaged(damage)) => Err((damage.offset, damage.why)),
         Err(Stop::Read(e)) => panic!("memory cannot fail to be read: {e}"),
     };
     (notes, result)
+}
+
+/// Tells another consumer what a file tells.
+fn tell_to(consumer: &mut dyn Consumer, bytes: &[u8]) -> Result<(), Stop> {
+    read(Window::new(bytes), consumer, &mut Summary::default())
 }
 
 /// The events of a file that is not damaged.
