@@ -51,7 +51,7 @@ use reasons::{NOT_TCP_OR_UDP, Reason};
 use sink::Sink;
 use tcp::Tcp;
 use udp::Udp;
-use window::Window;
+use window::{Window, torn};
 
 /// What was read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -77,18 +77,18 @@ pub enum ReplayError {
 
 /// Tells `consumer` the traffic in a file.
 pub fn replay(path: &Path, consumer: &mut dyn Consumer) -> Result<Summary, ReplayError> {
-    Opened::open(path)?.replay(consumer)
+    CaptureFile::open(path)?.replay(consumer)
 }
 
 /// A capture file that is open.
-struct Opened<'a> {
+struct CaptureFile<'a> {
     path: &'a Path,
     file: File,
     /// Its bytes, unless it can only be read.
     mapped: Option<Arc<MappedFile>>,
 }
 
-impl<'a> Opened<'a> {
+impl<'a> CaptureFile<'a> {
     fn open(path: &'a Path) -> Result<Self, ReplayError> {
         let file = File::open(path).map_err(|source| ReplayError::Open { path: path.into(), source })?;
         let mapped = MappedFile::of(&file).map(Arc::new);
@@ -109,6 +109,14 @@ impl<'a> Opened<'a> {
             Err(Stop::Damaged(Damage { offset, why })) => {
                 Err(ReplayError::Damaged { path: path.into(), offset, why, before: summary })
             }
+        }
+    }
+
+    /// Whether all that was told is what the file said, once nobody reads it any more.
+    fn is_whole(&self) -> Result<(), ReplayError> {
+        match &self.mapped {
+            Some(mapped) if mapped.is_torn() => Err(ReplayError::Read { path: self.path.into(), source: torn() }),
+            _ => Ok(()),
         }
     }
 }

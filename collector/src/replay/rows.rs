@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::relay::relay;
-use super::{Opened, ReplayError, Summary};
+use super::{CaptureFile, ReplayError, Summary};
 use crate::connect::{Consumer, Context, Event, Tracker};
 
 /// Capture time between two looks at what is overdue.
@@ -39,9 +39,12 @@ impl Consumer for Timed {
 
 /// Reads one file and closes what is still open at its end. The rows of what stands before a damage are written as well.
 pub fn rows(path: &Path, context: Context) -> Result<Summary, ReplayError> {
-    let capture = Opened::open(path)?;
+    let capture = CaptureFile::open(path)?;
     let mut timed = Timed { tracker: Tracker::new(context, None), ticked_ns: 0 };
     let read = relay(&mut timed, capture.mapped.as_deref(), |teller| capture.replay(teller));
     timed.tracker.finish_all();
-    read
+    let summary = read?;
+    // the file may have become shorter between the two threads
+    capture.is_whole()?;
+    Ok(summary)
 }

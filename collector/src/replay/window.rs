@@ -14,6 +14,11 @@ const WINDOW_BYTES: usize = PACKET_BYTES_MAX + 2 * READ_BYTES;
 /// The most that `fill` can be asked for.
 pub const FILL_BYTES_MAX: usize = PACKET_BYTES_MAX + READ_BYTES;
 
+/// A part of the file could not be had any more.
+pub fn torn() -> io::Error {
+    io::Error::other("it became shorter while it was read, or its disk gives no more of it")
+}
+
 enum Source<R> {
     Read {
         input: R,
@@ -85,7 +90,7 @@ impl<R: Read> Window<R> {
             }
             Source::Mapped { file, next_step } => {
                 if file.is_torn() {
-                    return Err(io::Error::other("it became shorter while it was read, or its disk gives no more of it"));
+                    return Err(torn());
                 }
                 if self.start >= *next_step {
                     *next_step = self.start + MAPPED_STEP_BYTES;

@@ -1,6 +1,6 @@
 //! pcap files and what is no capture.
 
-use super::super::{Opened, ReplayError, replay};
+use super::super::{CaptureFile, ReplayError, replay};
 use super::build::{Pcap, SYN, up};
 use super::{Notes, check, replay_bytes, told};
 
@@ -127,11 +127,13 @@ fn a_file_that_becomes_shorter_while_it_is_read_is_told_and_crashes_nothing() {
     }
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), &pcap.bytes).unwrap();
-    let opened = Opened::open(file.path()).unwrap();
+    let opened = CaptureFile::open(file.path()).unwrap();
     file.as_file().set_len(8192).unwrap();
     let mut notes = Notes::default();
     let error = opened.replay(&mut notes).unwrap_err();
     assert!(matches!(error, ReplayError::Read { .. }), "{error}");
     assert!(error.to_string().contains("it became shorter while it was read"), "{error}");
     assert!(notes.lines.iter().any(|line| line.starts_with("open")), "what stands before is told");
+    assert!(opened.is_whole().is_err());
+    assert!(CaptureFile::open(file.path()).unwrap().is_whole().is_ok());
 }
