@@ -96,7 +96,10 @@ impl<R: Read> Window<R> {
                     *next_step = self.start + MAPPED_STEP_BYTES;
                     file.will_need(self.start, 2 * MAPPED_STEP_BYTES);
                     // another thread may still look at what was read last
-                    file.has_read(0, self.start.saturating_sub(2 * MAPPED_STEP_BYTES));
+                    let to = self.start.saturating_sub(2 * MAPPED_STEP_BYTES);
+                    // what came before was given back in the steps before; a step may be longer by a packet
+                    let from = to.saturating_sub(2 * MAPPED_STEP_BYTES);
+                    file.has_read(from, to - from);
                 }
             }
         }
