@@ -31,6 +31,6 @@ pub use protocol::{
     Confidence, Evidence, Exchange, Flow, Moment, Output, Parser, Protocol, Segment, Settings, Skipped, State, Successor,
     Transport, Verdict, Wanted,
 };
-pub use registry::{Found, PROTOCOLS, begins, detect, tables};
+pub use registry::{Found, Looks, PROTOCOLS, begins, detect, tables};
 pub use step::Step;
 pub use stream::Stream;

@@ -216,6 +216,9 @@ pub struct Evidence<'a> {
     pub to_client: &'a [u8],
     /// Whether these bytes are the connection's first.
     pub from_start: bool,
+    /// The server's port, if this assignment of the ends is right. Bytes tell what a connection speaks; this is for those that
+    /// leave it open.
+    pub server_port: Option<u16>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -34,11 +34,26 @@ pub fn tables() -> impl Iterator<Item = &'static Table> {
 /// Whether a segment in the middle of a connection is the beginning of a protocol, beyond doubt.
 pub fn begins(transport: Transport, bytes: &[u8]) -> bool {
     let to_server = &bytes[..bytes.len().min(BEGINNING_BYTES)];
-    let evidence = Evidence { transport, to_server, to_client: &[], from_start: true };
+    let evidence = Evidence { transport, to_server, to_client: &[], from_start: true, server_port: None };
     LATER
         .iter()
         .filter(|p| p.transports.contains(&transport))
         .any(|p| (p.detect)(&evidence) == Verdict::Yes(Confidence::Certain))
+}
+
+/// What one end of a connection sees of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Looks<'a> {
+    pub transport: Transport,
+    /// The first known bytes of each direction.
+    pub sent: &'a [u8],
+    pub received: &'a [u8],
+    /// This end's and the other's.
+    pub ports: (Option<u16>, Option<u16>),
+    /// Whether this end is the server, when that is known.
+    pub serves: Option<bool>,
+    /// Whether these bytes are the connection's first.
+    pub from_start: bool,
 }
 
 /// A recognised protocol.
@@ -52,16 +67,9 @@ pub struct Found {
 
 /// Which protocol these bytes are: `Ok` found, `Err(true)` more bytes may tell, `Err(false)` none of them.
 ///
-/// `sent` and `received` are the first known bytes as one end sees them; `serves` is whether that end is the server, when
-/// that is known; `more` is whether more bytes may come, so that waiting makes sense.
-pub fn detect(
-    transport: Transport,
-    sent: &[u8],
-    received: &[u8],
-    serves: Option<bool>,
-    from_start: bool,
-    more: bool,
-) -> Result<Found, bool> {
+/// `more` is whether more bytes may come, so that waiting makes sense.
+pub fn detect(looks: &Looks<'_>, more: bool) -> Result<Found, bool> {
+    let Looks { transport, sent, received, ports, serves, from_start } = *looks;
     let mut best: Option<Found> = None;
     let mut undecided = false;
     for protocol in PROTOCOLS.iter().filter(|p| p.transports.contains(&transport)) {
@@ -70,7 +78,8 @@ pub fn detect(
                 continue;
             }
             let (to_server, to_client) = if sender_serves { (received, sent) } else { (sent, received) };
-            match (protocol.detect)(&Evidence { transport, to_server, to_client, from_start }) {
+            let server_port = if sender_serves { ports.0 } else { ports.1 };
+            match (protocol.detect)(&Evidence { transport, to_server, to_client, from_start, server_port }) {
                 Verdict::No => {}
                 Verdict::Undecided => undecided = true,
                 Verdict::Yes(confidence) => {

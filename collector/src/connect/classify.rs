@@ -5,10 +5,14 @@ use super::event::{Direction, Role};
 use super::order::Piece;
 use super::phase::{Kept, KeptPiece, Phase};
 use super::tracker::Tracker;
-use protocol_parsers::{Confidence, Moment, State, Wanted};
+use protocol_parsers::{Confidence, Looks, Moment, State, Wanted};
 
 /// A connection that turned out to be another protocol's is looked at again at once this often, then like an unrecognised one.
 const CORRECTIONS_AT_ONCE_MAX: u32 = 4;
+
+fn port(of: Option<i32>) -> Option<u16> {
+    u16::try_from(of?).ok()
+}
 
 impl Tracker {
     pub(super) fn detect(
@@ -44,7 +48,12 @@ impl Tracker {
         let (sent, received) = (kept.beginning(Direction::Sent), kept.beginning(Direction::Received));
         let identity = &mut connection.identity;
         let serves = role.map(|r| r == Role::Server);
-        let found = protocol_parsers::detect(identity.transport, &sent, &received, serves, kept.from_start, more && !full);
+        // datagrams of a socket that is not connected say where they come from, and go to
+        let remote = identity.remote.port.or_else(|| kept.remote_port());
+        let ports = (port(identity.local.port), port(remote));
+        let (transport, from_start) = (identity.transport, kept.from_start);
+        let looks = Looks { transport, sent: &sent, received: &received, ports, serves, from_start };
+        let found = protocol_parsers::detect(&looks, more && !full);
         match found {
             // what was taken for the wrong protocol once is not guessed at again
             Ok(found) if connection.corrections == 0 || found.confidence > Confidence::Guessed => {

@@ -80,6 +80,11 @@ impl Kept {
         Some(Kept { from_start: true, pieces, bytes })
     }
 
+    /// The port of the other end of the first datagram that names one.
+    pub fn remote_port(&self) -> Option<i32> {
+        self.pieces.iter().find_map(|piece| piece.remote).map(|remote| i32::from(remote.port()))
+    }
+
     /// The first known bytes of a direction, up to the first hole.
     pub fn beginning(&self, direction: Direction) -> Vec<u8> {
         let mut out = vec![];

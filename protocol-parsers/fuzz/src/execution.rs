@@ -75,7 +75,8 @@ fn detect(target: &Target, script: &Script) {
             _ => {}
         }
         let (transport, from_start) = (target.transport, script.from_start);
-        (target.protocol.detect)(&Evidence { transport, to_server: &to_server, to_client: &to_client, from_start });
+        let server_port = from_start.then_some(53);
+        (target.protocol.detect)(&Evidence { transport, to_server: &to_server, to_client: &to_client, from_start, server_port });
     }
 }
 

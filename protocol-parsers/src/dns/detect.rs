@@ -1,9 +1,15 @@
-//! Whether bytes are DNS: messages whose every field is sensible and whose records end exactly where the bytes do.
+//! Whether bytes are DNS: messages whose every field is sensible and whose records end exactly where the bytes do. At the port of DNS
+//! less is asked of them.
 
-use super::frame::{HEADER_BYTES, Header, Record};
+use super::frame::{HEADER_BYTES, Header, Message, Record};
 use super::{name, names};
 use crate::{Confidence, Evidence, Flow, Transport, Verdict};
 
+/// RFC 1035, section 4.2.
+const PORT: u16 = 53;
+/// Multicast DNS (RFC 6762) and LLMNR (RFC 4795) have the same messages, but are no queries of a server.
+const MULTICAST_PORT: u16 = 5353;
+const LLMNR_PORT: u16 = 5355;
 /// Opcodes.
 const QUERY: u8 = 0;
 const NOTIFY: u8 = 4;
@@ -18,14 +24,60 @@ pub fn detect(evidence: &Evidence<'_>) -> Verdict {
         Transport::Datagram => datagrams,
         Transport::Stream => frames,
     };
+    if is_multicast(evidence) {
+        return Verdict::No;
+    }
     let queries = look(evidence.to_server, Flow::ToServer);
     let responses = look(evidence.to_client, Flow::ToClient);
     match (queries, responses) {
+        // joined inside a message of the other direction
+        (Some(Framed::Whole), Some(Framed::No)) | (Some(Framed::No), Some(Framed::Whole)) if !evidence.from_start => {
+            Verdict::Yes(Confidence::Likely)
+        }
+        (Some(Framed::No), _) | (_, Some(Framed::No)) if evidence.server_port == Some(PORT) => at_port(evidence),
         (Some(Framed::No), _) | (_, Some(Framed::No)) => Verdict::No,
         (Some(Framed::Whole), _) => Verdict::Yes(Confidence::Certain),
         (None, Some(Framed::Whole)) => Verdict::Yes(Confidence::Likely),
         _ => Verdict::Undecided,
     }
+}
+
+/// A server may listen at the port of multicast DNS; its queries have numbers and ask for recursion.
+fn is_multicast(evidence: &Evidence<'_>) -> bool {
+    let header = Header::read(if evidence.to_server.is_empty() { evidence.to_client } else { evidence.to_server });
+    let (Transport::Datagram, Some(port), Some(header)) = (evidence.transport, evidence.server_port, header) else {
+        return false;
+    };
+    port == LLMNR_PORT || port == MULTICAST_PORT && header.id == 0 && header.flags & 0x0100 == 0
+}
+
+/// With a header and questions that can be read it is DNS at its port, whatever follows them.
+fn at_port(evidence: &Evidence<'_>) -> Verdict {
+    let (mut no, mut short) = (false, false);
+    for (bytes, flow) in [(evidence.to_server, Flow::ToServer), (evidence.to_client, Flow::ToClient)] {
+        let message = match (evidence.transport, bytes) {
+            (_, []) => continue,
+            (Transport::Datagram, _) => Some(bytes),
+            (Transport::Stream, [high, low, rest @ ..]) => rest.get(..usize::from(u16::from_be_bytes([*high, *low]))),
+            (Transport::Stream, _) => None,
+        };
+        match message {
+            Some(message) => no |= !readable(message, flow),
+            None => short = true,
+        }
+    }
+    match (no, short) {
+        (true, _) => Verdict::No,
+        (false, true) => Verdict::Undecided,
+        (false, false) => Verdict::Yes(Confidence::Likely),
+    }
+}
+
+fn readable(message: &[u8], flow: Flow) -> bool {
+    Message::read(message).is_some_and(|message| {
+        let header = message.header;
+        header.response() == (flow == Flow::ToClient) && (message.question.is_some() || header.counts == [0; 4])
+    })
 }
 
 /// What bytes are, as messages of one direction.
@@ -113,7 +165,7 @@ pub fn well_formed(bytes: &[u8], flow: Flow) -> Option<usize> {
         return None;
     }
     // types without a name are asked for as well, but not under odd names
-    if !names::known_type(record_type) && !text.iter().all(u8::is_ascii_graphic) {
+    if !names::known_type(record_type) && text.contains(&b'\\') {
         return None;
     }
     let records: u32 = header.counts[1..].iter().map(|c| u32::from(*c)).sum();

@@ -6,7 +6,8 @@ const NAME_BYTES_MAX: usize = 255;
 /// Appends the name at `at` to `out`, as sent, labels joined by dots, without the final dot; the root is `.`. Returns where
 /// the bytes after the name begin. `None` when it is no whole name; `out` may then have part of it.
 ///
-/// A dot inside a label is written `\.`; other bytes stay as they are.
+/// As in master files (RFC 1035 section 5.1): `\.` and `\\` are a dot and a backslash inside a label, `\DDD` is another byte that is
+/// no printable ASCII.
 pub fn read(message: &[u8], at: usize, out: &mut Vec<u8>) -> Option<usize> {
     let begin = out.len();
     let mut here = at;
@@ -49,10 +50,11 @@ pub fn read(message: &[u8], at: usize, out: &mut Vec<u8>) -> Option<usize> {
 
 fn write_label(label: &[u8], out: &mut Vec<u8>) {
     for &byte in label {
-        if byte == b'.' {
-            out.push(b'\\');
+        match byte {
+            b'.' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+            b'!'..=b'~' => out.push(byte),
+            _ => out.extend_from_slice(&[b'\\', b'0' + byte / 100, b'0' + byte / 10 % 10, b'0' + byte % 10]),
         }
-        out.push(byte);
     }
 }
 
@@ -71,6 +73,7 @@ mod tests {
         check(b"\x03www\x02De\x00", 0, Some(("www.De", 8)));
         check(b"\x00", 0, Some((".", 1)));
         check(b"\x03a.b\x01c\x00", 0, Some(("a\\.b.c", 7)));
+        check(b"\x06\\\xfe \x00\x7fA\x00", 0, Some((r"\\\254\032\000\127A", 8)));
         check(b"\x02de\x00\x03www\xc0\x00x", 4, Some(("www.de", 10)));
         check(b"\x02de\x00\xc0\x00\xc0\x04", 6, Some(("de", 8)));
         check(b"\xc0\x00", 0, None);

@@ -14,7 +14,8 @@ schema::table! {
         transport: Name,
         /// Number that pairs query and response.
         query_id: Int32,
-        /// Name asked for, as sent and without the final dot; the root is '.'; a dot inside a label is '\.'; null without a question.
+        /// Name asked for, as sent and without the final dot; the root is '.'; inside a label a dot is '\.', a backslash '\\' and a
+        /// byte that is no printable ASCII '\DDD'; null without a question.
         query_name: Text,
         /// Record type asked for: 'A', 'AAAA' …; 'TYPE123' when it has no name; null without a question.
         query_type: Name,

@@ -42,6 +42,8 @@ fn at_start(flow: Flow, bytes: &[u8]) -> Sight {
     let window = &bytes[..bytes.len().min(START_LINE_BYTES_MAX)];
     match memchr::memchr(b'\n', window) {
         Some(end) if line::complete(flow, &window[..=end]).is_some() => Sight::Yes,
+        // its response tells
+        Some(end) if flow == Flow::ToServer && line::simple_request(&window[..=end]).is_some() => Sight::Maybe,
         None if window.len() < START_LINE_BYTES_MAX && line::possible(flow, window) => Sight::Maybe,
         _ => Sight::No,
     }

@@ -232,7 +232,8 @@ impl Reader {
             self.head.bytes.clear();
             return false;
         }
-        let Some(start_line) = line::complete(self.flow, line) else {
+        let simple = || if self.flow == Flow::ToServer && self.synchronised() { line::simple_request(line) } else { None };
+        let Some(start_line) = line::complete(self.flow, line).or_else(simple) else {
             self.misfit |= !self.found && line::complete(self.flow.other(), line).is_some();
             self.refuse(&[], true);
             return false;

@@ -197,8 +197,7 @@ impl Head {
 
     pub fn version(&self) -> &'static [u8] {
         match self.line {
-            StartLine::Request { minor: 0, .. } | StartLine::Status { minor: 0, .. } => b"1.0",
-            _ => b"1.1",
+            StartLine::Request { version, .. } | StartLine::Status { version, .. } => version.text(),
         }
     }
 

@@ -39,6 +39,8 @@ pub fn detect(evidence: &Evidence<'_>) -> Verdict {
     let (client, server) = (client_shape(evidence.to_server), server_shape(evidence.to_client));
     let joined = !evidence.from_start;
     let verdict = match (client, server) {
+        // joined inside a command
+        (Other, _) if joined && has_command(evidence.to_server) => Verdict::Yes(Confidence::Likely),
         (Other, _) => Verdict::No,
         (Command, Reply | Message | Status | Empty | Short) => Verdict::Yes(Confidence::Certain),
         // joined inside a reply
@@ -70,6 +72,7 @@ fn line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 fn client_shape(bytes: &[u8]) -> Shape {
+    let bytes = without_empty_commands(bytes);
     match bytes.first() {
         None => Shape::Empty,
         Some(b'*') => array_shape(bytes),
@@ -78,10 +81,23 @@ fn client_shape(bytes: &[u8]) -> Shape {
     }
 }
 
+/// Redis passes over arrays of no values.
+fn without_empty_commands(mut bytes: &[u8]) -> &[u8] {
+    while let Some(rest) = bytes.strip_prefix(b"*0\r\n").or_else(|| bytes.strip_prefix(b"*-1\r\n")) {
+        bytes = rest;
+    }
+    bytes
+}
+
+/// Whether a command begins after one of the lines.
+fn has_command(bytes: &[u8]) -> bool {
+    memchr::memmem::find_iter(bytes, b"\r\n*").any(|at| array_shape(&bytes[at + 2..]) == Shape::Command)
+}
+
 /// `*N CR LF $M CR LF word CR LF`, as far as it goes.
 fn array_shape(bytes: &[u8]) -> Shape {
     let Some((head, rest)) = line(bytes) else {
-        let plausible = bytes.len() < 12 && bytes[1..].iter().all(|b| b.is_ascii_digit() || *b == b'\r');
+        let plausible = bytes.len() < 12 && bytes[1..].iter().all(|b| b.is_ascii_digit() || matches!(b, b'-' | b'\r'));
         return if plausible { Shape::Short } else { Shape::Other };
     };
     let Some(1..=0x10_0000) = number(&head[1..]) else { return Shape::Other };

@@ -238,7 +238,7 @@ fn an_upgrade_leads_here() {
 #[test]
 fn detection_asks_for_much() {
     let verdict = |from_start, to_server: &[u8], to_client: &[u8]| {
-        detect(&Evidence { transport: Transport::Stream, to_server, to_client, from_start })
+        detect(&Evidence { transport: Transport::Stream, to_server, to_client, from_start, server_port: None })
     };
     let texts: Vec<u8> = (0..3).flat_map(|_| frame(UP, 0x81, b"{\"price\":17}")).collect();
     assert_eq!(verdict(false, &texts, b""), Verdict::Yes(Confidence::Likely));

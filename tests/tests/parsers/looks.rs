@@ -82,7 +82,8 @@ fn look<'a>(transport: Transport, pieces: impl Iterator<Item = (bool, &'a [u8])>
     let (mut sent, mut received, mut kept) = (vec![], vec![], 0);
     let say = |sent: &[u8], received: &[u8], more| {
         let of = |bytes: &[u8]| bytes[..bytes.len().min(LOOKED_AT_BYTES)].to_vec();
-        detect(transport, &of(sent), &of(received), None, from_start, more)
+        let (sent, received) = (&of(sent)[..], &of(received)[..]);
+        detect(&Looks { transport, sent, received, ports: (None, None), serves: None, from_start }, more)
     };
     for (own, bytes) in pieces {
         let side = if own { &mut sent } else { &mut received };

@@ -8,7 +8,7 @@ use crate::dns::PROTOCOL;
 use crate::{Confidence, Evidence, Transport, Verdict};
 
 fn verdict(transport: Transport, to_server: &[u8], to_client: &[u8]) -> Verdict {
-    (PROTOCOL.detect)(&Evidence { transport, to_server, to_client, from_start: true })
+    (PROTOCOL.detect)(&Evidence { transport, to_server, to_client, from_start: true, server_port: None })
 }
 
 #[track_caller]
@@ -39,6 +39,52 @@ fn datagrams() {
     check_udp(&ask[..ask.len() - 1], b"", Verdict::No);
     check_udp(&[ask.as_slice(), b"xyzxyz"].concat(), b"", Verdict::No);
     check_udp(&header(1, QUERY, [0, 0, 0, 0]), b"", Verdict::No);
+}
+
+#[track_caller]
+fn check_at(port: u16, transport: Transport, to_server: &[u8], to_client: &[u8], from_start: bool, expect: Verdict) {
+    let server_port = Some(port);
+    assert_eq!((PROTOCOL.detect)(&Evidence { transport, to_server, to_client, from_start, server_port }), expect);
+}
+
+#[test]
+fn at_the_port_of_dns_a_question_is_enough() {
+    use Transport::{Datagram, Stream};
+    let ask = query(7, "a.test", 1);
+    let two = [header(7, QUERY, [2, 0, 0, 0]), question("a.test", 1), question("b.test", 28)].concat();
+    let longer = [ask.as_slice(), b"xyzxyz"].concat();
+    let nothing = header(1, QUERY, [0, 0, 0, 0]);
+    for odd in [&two, &longer, &nothing] {
+        check_at(53, Datagram, odd, b"", true, LIKELY);
+        check_at(5300, Datagram, odd, b"", true, Verdict::No);
+        check_at(53, Datagram, b"", odd, true, Verdict::No);
+    }
+    let stream = framed(&two);
+    check_at(53, Stream, &stream, b"", true, LIKELY);
+    check_at(5300, Stream, &stream, b"", true, Verdict::No);
+    for end in 0..stream.len() {
+        check_at(53, Stream, &stream[..end], b"", true, Verdict::Undecided);
+    }
+    check_at(53, Datagram, b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n", b"", true, Verdict::No);
+    check_at(53, Datagram, &ask[..ask.len() - 1], b"", true, Verdict::No);
+}
+
+#[test]
+fn joined_inside_a_message_the_other_direction_tells() {
+    let (ask, answer) = (framed(&query(7, "a.test", 1)), framed(&response(7, "a.test", 1, 3, &[])));
+    check_at(5300, Transport::Stream, &ask, &[b't'; 50], false, LIKELY);
+    check_at(5300, Transport::Stream, &[b't'; 50], &answer, false, LIKELY);
+    check_at(5300, Transport::Stream, &ask, &[b't'; 50], true, Verdict::No);
+}
+
+#[test]
+fn multicast_dns_and_llmnr_are_others() {
+    let multicast = [header(0, 0, [1, 0, 0, 0]), question("a.local", 12)].concat();
+    check_at(5353, Transport::Datagram, &multicast, b"", true, Verdict::No);
+    check_at(5355, Transport::Datagram, &query(7, "a", 1), b"", true, Verdict::No);
+    // a server of DNS at that port
+    check_at(5353, Transport::Datagram, &query(7, "a.test", 1), b"", true, CERTAIN);
+    check_at(5300, Transport::Datagram, &multicast, b"", true, CERTAIN);
 }
 
 #[test]

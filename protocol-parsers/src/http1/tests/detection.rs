@@ -6,7 +6,13 @@ const LIKELY: Verdict = Verdict::Yes(Confidence::Likely);
 const CERTAIN: Verdict = Verdict::Yes(Confidence::Certain);
 
 fn detect(from_start: bool, to_server: &[u8], to_client: &[u8]) -> Verdict {
-    (crate::http1::PROTOCOL.detect)(&Evidence { transport: Transport::Stream, to_server, to_client, from_start })
+    (crate::http1::PROTOCOL.detect)(&Evidence {
+        transport: Transport::Stream,
+        to_server,
+        to_client,
+        from_start,
+        server_port: None,
+    })
 }
 
 #[track_caller]
@@ -47,14 +53,13 @@ fn the_roles_are_told_apart() {
 
 #[test]
 fn others_are_not_claimed() {
-    let others: [&[u8]; 11] = [
+    let others: [&[u8]; 10] = [
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         b"PRI * HTTP/2",
         b"SET key value\r\n",
         b"PING\r\n",
         b"*1\r\n$4\r\nPING\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00",
-        b"GET /old\r\n",
         b"GET / HTTP/9\x81\r\n",
         b"EHLO mail.test\r\n",
         b"\x00\x00\x00\x17\x00\x03",
@@ -66,6 +71,15 @@ fn others_are_not_claimed() {
     start("", "+OK\r\n", Verdict::No);
     start("", "", Verdict::Undecided);
     start("SET key val", "", Verdict::Undecided);
+}
+
+#[test]
+fn a_request_without_a_version_is_one_by_its_response() {
+    start("GET /old\r\n", "", Verdict::Undecided);
+    start("GET /old\r\n", "HTTP/1.1 200 OK\r\n", LIKELY);
+    start("GET /key\r\n", "$-1\r\n", Verdict::No);
+    start("GET /old\r\n", "<html>\n", Verdict::No);
+    start("get /key\r\n", "", Verdict::No);
 }
 
 #[test]

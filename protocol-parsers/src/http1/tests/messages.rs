@@ -323,3 +323,37 @@ fn headers_that_repeat_and_change_belong_to_their_message() {
         ],
     );
 }
+
+#[test]
+fn requests_that_a_server_refuses_are_rows() {
+    let refused = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    let lines = [
+        ("GET / HTTP/1.1 extra", "1.1", "/"),
+        ("GET  HTTP/1.1", "1.1", ""),
+        ("GET HTTP/1.1", "1.1", ""),
+        ("GET /\u{1}\u{2}\u{7f} HTTP/1.1", "1.1", "/\\x01\\x02\\x7f"),
+        ("POST /a HTTP/1.7", "1.7", "/a"),
+        ("GET /old HTTP/0.9", "0.9", "/old"),
+        ("GET /old", "0.9", "/old"),
+        ("GET /100%", "0.9", "/100%"),
+    ];
+    for (line, version, path) in lines {
+        let steps = [request(format!("{line}\r\nHost: h.test\r\n\r\n")), response(refused)];
+        for portion in [1, usize::MAX] {
+            let rows = run(&Settings::default(), true, &steps, portion).rows;
+            let [row] = rows.lines.as_slice() else { panic!("{line}: {rows:?}") };
+            let method = line.split(' ').next().unwrap();
+            assert!(row.starts_with(&format!("v={version} method={method} path={path} host=h.test")), "{row}");
+            assert!(row.contains(" status=400 "), "{row}");
+        }
+    }
+}
+
+#[test]
+fn what_only_resembles_a_refused_request_is_none() {
+    for line in ["get / HTTP/1.1 extra", "FETCH HTTP/1.1", "GET /a HTTP/1.x", "GET /a HTTP/11", "GET a", "GET / HTTP/2.0 x"] {
+        let steps = [request(format!("{line}\r\nHost: h.test\r\n\r\n")), response(OK)];
+        let rows = run(&Settings::default(), true, &steps, usize::MAX).rows;
+        assert!(rows.lines.iter().all(|row| !row.contains("method=")), "{line}: {rows:?}");
+    }
+}

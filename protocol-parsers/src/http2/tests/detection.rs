@@ -6,7 +6,7 @@ use crate::http2::frame as f;
 use crate::{Confidence, Evidence, Transport, Verdict};
 
 fn verdict(from_start: bool, to_server: &[u8], to_client: &[u8]) -> Verdict {
-    detect(&Evidence { transport: Transport::Stream, to_server, to_client, from_start })
+    detect(&Evidence { transport: Transport::Stream, to_server, to_client, from_start, server_port: None })
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::mysql::PROTOCOL;
 use crate::{Confidence, Evidence, Transport, Verdict};
 
 fn verdict(to_server: &[u8], to_client: &[u8], from_start: bool) -> Verdict {
-    (PROTOCOL.detect)(&Evidence { transport: Transport::Stream, to_server, to_client, from_start })
+    (PROTOCOL.detect)(&Evidence { transport: Transport::Stream, to_server, to_client, from_start, server_port: None })
 }
 
 #[track_caller]

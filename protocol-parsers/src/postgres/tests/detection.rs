@@ -8,7 +8,7 @@ use crate::{Confidence, Evidence, Transport, Verdict};
 #[track_caller]
 fn check(to_server: impl AsRef<[u8]>, to_client: impl AsRef<[u8]>, from_start: bool, expect: Verdict) {
     let (to_server, to_client) = (to_server.as_ref(), to_client.as_ref());
-    let evidence = Evidence { transport: Transport::Stream, to_server, to_client, from_start };
+    let evidence = Evidence { transport: Transport::Stream, to_server, to_client, from_start, server_port: None };
     assert_eq!((PROTOCOL.detect)(&evidence), expect);
 }
 
@@ -88,7 +88,8 @@ fn captures_of_other_protocols_are_not_claimed() {
                     for end in [8, 64, 8192] {
                         let (to_server, to_client) =
                             (&to_server[..to_server.len().min(end)], &to_client[..to_client.len().min(end)]);
-                        let evidence = Evidence { transport: Transport::Stream, to_server, to_client, from_start };
+                        let evidence =
+                            Evidence { transport: Transport::Stream, to_server, to_client, from_start, server_port: None };
                         let verdict = (PROTOCOL.detect)(&evidence);
                         assert!(ours || !matches!(verdict, Verdict::Yes(_)), "{}: {verdict:?}", path.display());
                         seen += 1;
@@ -113,7 +114,7 @@ fn random_bytes_are_not_claimed() {
         let (a, b): (Vec<u8>, Vec<u8>) = ((0..64).map(|_| random()).collect(), (0..64).map(|_| random()).collect());
         for (to_server, to_client) in [(&a[..], &b[..]), (&a, &[]), (&[], &b)] {
             for from_start in [true, false] {
-                let evidence = Evidence { transport: Transport::Stream, to_server, to_client, from_start };
+                let evidence = Evidence { transport: Transport::Stream, to_server, to_client, from_start, server_port: None };
                 assert!(!matches!((PROTOCOL.detect)(&evidence), Verdict::Yes(_)), "{to_server:?} {to_client:?}");
             }
         }

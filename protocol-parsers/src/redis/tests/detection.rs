@@ -6,12 +6,33 @@ use crate::{Confidence, Evidence, Transport, Verdict};
 
 #[track_caller]
 fn check(to_server: &[u8], to_client: &[u8], from_start: bool, expect: Verdict) {
-    let evidence = Evidence { transport: Transport::Stream, to_server, to_client, from_start };
+    let evidence = Evidence { transport: Transport::Stream, to_server, to_client, from_start, server_port: None };
     assert_eq!((PROTOCOL.detect)(&evidence), expect);
 }
 
 const CERTAIN: Verdict = Verdict::Yes(Confidence::Certain);
 const LIKELY: Verdict = Verdict::Yes(Confidence::Likely);
+
+#[test]
+fn empty_commands_are_passed_over() {
+    for empty in ["*0\r\n", "*-1\r\n", "*-1\r\n*0\r\n"] {
+        let sent = [empty.as_bytes(), &command("GET key")].concat();
+        check(&sent, b"$-1\r\n", true, CERTAIN);
+        for end in 0..empty.len() {
+            check(&sent[..end], b"", true, Verdict::Undecided);
+        }
+    }
+    check(b"*-2\r\n", b"", true, Verdict::No);
+}
+
+#[test]
+fn joined_inside_a_command_the_next_one_tells() {
+    let sent = [b"lue\r\n$2\r\nEX\r\n".as_slice(), &command("GET key")].concat();
+    check(&sent, b"+OK\r\n", false, LIKELY);
+    check(&sent, b"", false, LIKELY);
+    check(&sent, b"+OK\r\n", true, Verdict::No);
+    check(b"lue\r\n$2\r\nEX\r\n*2\r\n$3\r\nFOO\r\n", b"+OK\r\n", false, Verdict::No);
+}
 
 #[test]
 fn commands_are_recognised() {

@@ -4,16 +4,20 @@ use std::path::Path;
 
 use super::wire::*;
 use crate::tls::PROTOCOL;
-use crate::{Confidence, Evidence, PROTOCOLS, Transport, Verdict, begins, detect};
+use crate::{Confidence, Evidence, Looks, PROTOCOLS, Transport, Verdict, begins, detect};
 
 #[track_caller]
 fn check(to_server: &[u8], to_client: &[u8], from_start: bool, expect: Verdict) {
-    let evidence = Evidence { transport: Transport::Stream, to_server, to_client, from_start };
+    let evidence = Evidence { transport: Transport::Stream, to_server, to_client, from_start, server_port: None };
     assert_eq!((PROTOCOL.detect)(&evidence), expect);
 }
 
 const CERTAIN: Verdict = Verdict::Yes(Confidence::Certain);
 const LIKELY: Verdict = Verdict::Yes(Confidence::Likely);
+
+fn looks<'a>(sent: &'a [u8], received: &'a [u8], serves: Option<bool>, from_start: bool) -> Looks<'a> {
+    Looks { transport: Transport::Stream, sent, received, ports: (None, None), serves, from_start }
+}
 
 #[test]
 fn a_hello_is_enough() {
@@ -53,11 +57,11 @@ fn the_server_is_who_answers() {
     check(b"", &hello, true, Verdict::No);
     check(&answer, b"", false, Verdict::No);
     for serves in [None, Some(false)] {
-        let found = detect(Transport::Stream, &hello, &answer, serves, true, true).expect("found");
+        let found = detect(&looks(&hello, &answer, serves, true), true).expect("found");
         assert_eq!((found.protocol.name, found.sender_serves), ("tls", Some(false)));
     }
     // encrypted data does not tell
-    let found = detect(Transport::Stream, &data(100), &data(200), None, false, true).expect("found");
+    let found = detect(&looks(&data(100), &data(200), None, false), true).expect("found");
     assert_eq!((found.protocol.name, found.sender_serves), ("tls", None));
 }
 
@@ -100,7 +104,13 @@ fn other_protocols_are_not_tls() {
     ];
     for (client, server) in others {
         check(client, server, true, Verdict::No);
-        let joined = Evidence { transport: Transport::Stream, to_server: client, to_client: server, from_start: false };
+        let joined = Evidence {
+            transport: Transport::Stream,
+            to_server: client,
+            to_client: server,
+            from_start: false,
+            server_port: None,
+        };
         assert!(!matches!((PROTOCOL.detect)(&joined), Verdict::Yes(_)), "{}", client.escape_ascii());
     }
     check(b"\x16\x03\x01\x00\x03SET", b"", true, Verdict::No);
@@ -122,7 +132,7 @@ fn no_other_protocol_claims_it() {
     ];
     for (to_server, to_client) in &conversations {
         for from_start in [true, false] {
-            let evidence = Evidence { transport: Transport::Stream, to_server, to_client, from_start };
+            let evidence = Evidence { transport: Transport::Stream, to_server, to_client, from_start, server_port: None };
             for protocol in PROTOCOLS.iter().filter(|p| p.name != "tls") {
                 let verdict = (protocol.detect)(&evidence);
                 assert!(!matches!(verdict, Verdict::Yes(_)), "{}: {verdict:?} of {}", protocol.name, to_server.escape_ascii());
@@ -162,6 +172,7 @@ fn what_others_sent_is_not_tls() -> std::io::Result<()> {
                     to_server: &bytes[at..(at + 2000).min(bytes.len())],
                     to_client: b"",
                     from_start: false,
+                    server_port: None,
                 };
                 let verdict = (PROTOCOL.detect)(&evidence);
                 assert!(!matches!(verdict, Verdict::Yes(_)), "{} at {at}", file.path().display());
