@@ -9,10 +9,13 @@ use super::cut::Cut;
 use super::reasons::{CUT_HEADERS, MALFORMED, NOT_TCP_OR_UDP, Reason};
 
 const HOP_BY_HOP: u8 = 0;
+pub const IPV4: u8 = 4;
 pub const TCP: u8 = 6;
 pub const UDP: u8 = 17;
+pub const IPV6: u8 = 41;
 const ROUTING: u8 = 43;
 const FRAGMENT: u8 = 44;
+pub const GRE: u8 = 47;
 const AUTHENTICATION: u8 = 51;
 const DESTINATION: u8 = 60;
 const MOBILITY: u8 = 135;
@@ -42,7 +45,7 @@ impl Addr {
 pub struct Ip<'a> {
     pub from: Addr,
     pub to: Addr,
-    /// `TCP` or `UDP`, unless this is a fragment.
+    /// `TCP`, `UDP` or that of a tunnel, unless this is a fragment.
     pub protocol: u8,
     pub payload: Cut<'a>,
     pub fragment: Option<Fragment>,
@@ -113,11 +116,11 @@ pub struct Upper<'a> {
     pub fragment: Option<Fragment>,
 }
 
-/// Passes over IPv6 extension headers and the authentication header (RFC 4302) to TCP, UDP or a fragment.
+/// Passes over IPv6 extension headers and the authentication header (RFC 4302) to TCP, UDP, a tunnel or a fragment.
 pub fn upper(mut next: u8, mut payload: Cut<'_>) -> Result<Upper<'_>, Reason> {
     loop {
         match next {
-            TCP | UDP => return Ok(Upper { protocol: next, payload, fragment: None }),
+            TCP | UDP | IPV4 | IPV6 | GRE => return Ok(Upper { protocol: next, payload, fragment: None }),
             HOP_BY_HOP | ROUTING | DESTINATION | MOBILITY | AUTHENTICATION => {
                 let len = usize::from(payload.u8(1).ok_or(CUT_HEADERS)?);
                 let len = if next == AUTHENTICATION { (len + 2) * 4 } else { (len + 1) * 8 };

@@ -14,6 +14,9 @@ pub const RELAYED_BATCHES_MAX: usize = 4;
 /// Interfaces that one section of a pcapng file may describe.
 pub const INTERFACES_MAX: usize = 65_536;
 
+/// How many packets a packet may be in.
+pub const TUNNELS_MAX: u32 = 4;
+
 /// Datagrams whose fragments are kept at the same time.
 pub const FRAGMENTED_DATAGRAMS_MAX: usize = 4096;
 /// Bytes that the fragments of all datagrams hold.

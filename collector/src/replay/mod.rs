@@ -4,8 +4,8 @@
 //! and what was left out with its reason. Reads a file of any size in bounded memory (`limits.rs`), needs no privileges, and
 //! knows no protocol above TCP and UDP. A damaged file gives all that stands before the damage.
 //!
-//! The way of a packet: `window` (bytes of the file) → `pcap`, `pcapng` (frames) → `link` → `ip` → `fragments` → `packet`
-//! (headers of TCP and UDP) → `tcp` and `half`, or `udp` → `sink` (events) → `relay` (another thread) → `rows`.
+//! The way of a packet: `window` (bytes of the file) → `pcap`, `pcapng` (frames) → `link` → `ip` → `fragments` → `tunnel`
+//! (perhaps back to `ip`) → `packet` (headers of TCP and UDP) → `tcp` and `half`, or `udp` → `sink` (events) → `relay` (another thread) → `rows`.
 
 mod capture;
 mod cut;
@@ -26,6 +26,7 @@ mod rows;
 mod sink;
 mod table;
 mod tcp;
+mod tunnel;
 mod udp;
 mod window;
 
@@ -45,9 +46,11 @@ pub use rows::rows;
 use capture::{Capture, Damage, Packet, Stop};
 use cut::Cut;
 use fragments::Fragments;
+use ip::Ip;
+use limits::TUNNELS_MAX;
 use pcap::{Magic, Pcap};
 use pcapng::Pcapng;
-use reasons::{NOT_TCP_OR_UDP, Reason};
+use reasons::{NOT_TCP_OR_UDP, Reason, TUNNELS_LIMIT};
 use sink::Sink;
 use tcp::Tcp;
 use udp::Udp;
@@ -212,16 +215,31 @@ impl Traffic {
     }
 
     fn take(&mut self, frame: &Packet<'_>, sink: &mut Sink<'_>) -> Result<(), Reason> {
-        let mut ip = ip::parse(link::ip(frame.link, Cut { bytes: frame.bytes, len: frame.len })?)?;
-        if let Some(fragment) = ip.fragment {
-            match self.fragments.add(&ip, fragment, frame.at_ns, sink)? {
-                Some(whole) => ip = whole,
-                None => return Ok(()),
-            }
+        let packet = link::ip(frame.link, Cut { bytes: frame.bytes, len: frame.len })?;
+        self.ip(packet, TUNNELS_MAX, frame.at_ns, sink)
+    }
+
+    /// An IP packet that may be `tunnels` times in another.
+    fn ip(&mut self, packet: Cut<'_>, tunnels: u32, at_ns: u64, sink: &mut Sink<'_>) -> Result<(), Reason> {
+        let ip = ip::parse(packet)?;
+        let Some(fragment) = ip.fragment else { return self.whole(&ip, tunnels, at_ns, sink) };
+        let Some(Ip { from, to, protocol, payload, .. }) = self.fragments.add(&ip, fragment, at_ns, sink)? else {
+            return Ok(());
+        };
+        // what a tunnel carries may be in fragments, too
+        let Cut { bytes, len } = payload;
+        let bytes = bytes.to_vec();
+        self.whole(&Ip { from, to, protocol, payload: Cut { bytes: &bytes, len }, fragment: None }, tunnels, at_ns, sink)
+    }
+
+    fn whole(&mut self, ip: &Ip<'_>, tunnels: u32, at_ns: u64, sink: &mut Sink<'_>) -> Result<(), Reason> {
+        if let Some(inner) = tunnel::inner(ip)? {
+            let tunnels = tunnels.checked_sub(1).ok_or(TUNNELS_LIMIT)?;
+            return self.ip(inner, tunnels, at_ns, sink);
         }
         match ip.protocol {
-            ip::TCP => self.tcp.segment(&packet::segment(&ip)?, frame.at_ns, sink),
-            ip::UDP => self.udp.datagram(&packet::datagram(&ip)?, frame.at_ns, sink),
+            ip::TCP => self.tcp.segment(&packet::segment(ip)?, at_ns, sink),
+            ip::UDP => self.udp.datagram(&packet::datagram(ip)?, at_ns, sink),
             _ => return Err(NOT_TCP_OR_UDP),
         }
         Ok(())

@@ -8,12 +8,14 @@ pub const STAGE: &str = "capture";
 pub const LINK_TYPE: Reason = "link_type";
 /// ARP and whatever else is not IP.
 pub const NOT_IP: Reason = "not_ip";
-/// ICMP and whatever else is neither TCP nor UDP.
+/// ICMP and whatever else is neither TCP nor UDP, nor a tunnel that is known.
 pub const NOT_TCP_OR_UDP: Reason = "not_tcp_or_udp";
 /// The snap length cut the packet within its headers.
 pub const CUT_HEADERS: Reason = "cut_headers";
 /// Headers that contradict themselves.
 pub const MALFORMED: Reason = "malformed_packet";
+/// A packet in a packet in a packet, and so on.
+pub const TUNNELS_LIMIT: Reason = "tunnels_limit";
 /// A datagram of which not all fragments came in time.
 pub const FRAGMENTS_MISSING: Reason = "fragments_missing";
 /// A datagram whose fragments had to make room for others.

@@ -11,6 +11,7 @@ mod generated;
 mod holes;
 mod limits;
 mod pcapng;
+mod tunnels;
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
