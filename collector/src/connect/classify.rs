@@ -9,6 +9,8 @@ use protocol_parsers::{Confidence, Looks, Moment, State, Wanted};
 
 /// A connection that turned out to be another protocol's is looked at again at once this often, then like an unrecognised one.
 const CORRECTIONS_AT_ONCE_MAX: u32 = 4;
+/// A connection that was joined inside something long is looked at so often, each time in what comes next, before it has to wait.
+const LOOKS_AT_ONCE_MAX: u32 = 8;
 
 fn port(of: Option<i32>) -> Option<u16> {
     u16::try_from(of?).ok()
@@ -78,7 +80,9 @@ impl Tracker {
             _ => {
                 let later = kept.split_off(|bytes| protocol_parsers::begins(identity.transport, bytes));
                 let bytes = kept.bytes() as u64;
-                connection.phase = Phase::Unrecognised { tried_ns: now_ns };
+                connection.looks = connection.looks.saturating_add(1);
+                let again = more && (full || !from_start) && connection.looks <= LOOKS_AT_ONCE_MAX;
+                connection.phase = if again { Phase::detecting(false) } else { Phase::Unrecognised { tried_ns: now_ns } };
                 self.unrecognised_bytes += bytes;
                 if full && connection.decision.is_none() {
                     Self::want(&mut self.policies, connection, Wanted::Headers);

@@ -93,6 +93,8 @@ pub struct Connection {
     pub protocol_before: Option<&'static Protocol>,
     /// How often a protocol was refuted.
     pub corrections: u32,
+    /// How often no protocol was recognised.
+    pub looks: u32,
     /// When the handshake was over, and how many bytes had passed by then.
     pub encrypted_since: Option<(u64, u64)>,
     /// What is said inside was seen at either end.
@@ -134,6 +136,7 @@ impl Connection {
             decision: None,
             protocol_before: None,
             corrections: 0,
+            looks: 0,
             encrypted_since: None,
             inside_seen: false,
             opened_role: opened.role,
@@ -164,6 +167,7 @@ impl Connection {
             decision: None,
             protocol_before: None,
             corrections: 0,
+            looks: 0,
             encrypted_since: None,
             inside_seen: false,
             opened_role: base.opened_role,

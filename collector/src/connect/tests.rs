@@ -22,6 +22,10 @@ struct Talk {
 
 impl Talk {
     fn begin() -> Self {
+        Self::open(true)
+    }
+
+    fn open(from_start: bool) -> Self {
         let (mut tracker, kept) = Kept::tracker(None);
         tracker.event(Event::Opened(Opened {
             key: KEY,
@@ -29,7 +33,7 @@ impl Talk {
             local: Endpoint::Inet("10.0.0.1:1000".parse().expect("an address")),
             remote: Endpoint::Inet("10.0.0.2:2000".parse().expect("an address")),
             role: None,
-            from_start: true,
+            from_start,
             at_ns: 1,
             host: None,
         }));
@@ -117,5 +121,37 @@ fn garbage_behind_a_right_guess_does_not_change_it() {
     assert_eq!(kept.names("connections", "protocol"), [name("http")]);
     assert_eq!(kept.names("connections", "protocol_before"), [None]);
     assert_eq!(kept.names("connections", "role"), [name("server")]);
+    assert_eq!(kept.names("http_events", "req_method"), [name("GET")]);
+}
+
+#[test]
+fn joined_inside_something_long_what_follows_it_is_recognised_at_once() {
+    let mut talk = Talk::open(false);
+    // more than is kept of a connection while it is recognised
+    for _ in 0..20 {
+        talk.say(Direction::Received, &[0x80; 16 << 10]);
+    }
+    for n in 0..50 {
+        talk.say(Direction::Sent, format!("GET /{n} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());
+        talk.say(Direction::Received, b"HTTP/1.1 204 No Content\r\n\r\n");
+    }
+    let kept = talk.end();
+    assert_eq!(kept.names("connections", "protocol"), [name("http")]);
+    assert_eq!(kept.names("http_events", "req_method").len(), 50);
+}
+
+#[test]
+fn what_no_protocol_recognises_is_looked_at_now_and_then() {
+    let mut talk = Talk::open(false);
+    for _ in 0..400 {
+        talk.say(Direction::Received, &[0x80; 16 << 10]);
+    }
+    // too soon after the last of many looks
+    talk.say(Direction::Sent, b"GET /soon HTTP/1.1\r\nHost: a\r\n\r\n");
+    talk.say(Direction::Received, b"HTTP/1.1 204 No Content\r\n\r\n");
+    talk.now_ns += 2_000_000_000;
+    talk.say(Direction::Sent, b"GET /later HTTP/1.1\r\nHost: a\r\n\r\n");
+    talk.say(Direction::Received, b"HTTP/1.1 204 No Content\r\n\r\n");
+    let kept = talk.end();
     assert_eq!(kept.names("http_events", "req_method"), [name("GET")]);
 }
