@@ -3,7 +3,7 @@
 //! In: what two ends said, in order, and where the look begins. Out: the name of the protocol, or none. Bytes come as they came,
 //! one piece after the other, and the first answer counts, as it does for a connection of this host.
 
-use protocol_parsers::{Confidence, Transport, detect};
+use protocol_parsers::{Confidence, Looks, Transport, detect};
 use tests::Random;
 
 /// What one end said at once; what follows a hole is another conversation.
