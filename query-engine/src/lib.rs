@@ -32,6 +32,8 @@
 //! # }
 //! ```
 //!
+//! Futures that run the engine are boxed: they are compiled here, and not once more in each program and test that waits for one.
+//!
 //! A command that has its rows already asks without a server: [`sql::SqlEngine::query`], then [`format::write`].
 
 #![forbid(unsafe_code)]

@@ -29,6 +29,8 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use axum::serve::ListenerExt;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -117,19 +119,22 @@ impl Server {
     }
 
     /// Answers until `stopped` is true, then finishes what it is answering, for two seconds at most.
-    pub async fn serve(self, engine: SqlEngine, stopped: watch::Receiver<bool>) -> std::io::Result<()> {
-        health::describe();
-        let app = App { engine, ready: self.ready, config: self.config, stopped: stopped.clone() };
-        let listener = self.listener.tap_io(|connection| {
-            // rows of a stream are small and wanted at once; without this they wait for an acknowledgement
-            let _ = connection.set_nodelay(true);
-        });
-        let (asked, late) = (stopped.clone(), stopped);
-        let serving = axum::serve(listener, router(app)).with_graceful_shutdown(until(asked));
-        tokio::select! {
-            served = serving => served,
-            () = async { until(late).await; tokio::time::sleep(DRAIN_TIME_MAX).await } => Ok(()),
+    pub fn serve(self, engine: SqlEngine, stopped: watch::Receiver<bool>) -> BoxFuture<'static, std::io::Result<()>> {
+        async move {
+            health::describe();
+            let app = App { engine, ready: self.ready, config: self.config, stopped: stopped.clone() };
+            let listener = self.listener.tap_io(|connection| {
+                // rows of a stream are small and wanted at once; without this they wait for an acknowledgement
+                let _ = connection.set_nodelay(true);
+            });
+            let (asked, late) = (stopped.clone(), stopped);
+            let serving = axum::serve(listener, router(app)).with_graceful_shutdown(until(asked));
+            tokio::select! {
+                served = serving => served,
+                () = async { until(late).await; tokio::time::sleep(DRAIN_TIME_MAX).await } => Ok(()),
+            }
         }
+        .boxed()
     }
 }
 

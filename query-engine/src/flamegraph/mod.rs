@@ -23,6 +23,9 @@ pub use otlp::otlp;
 pub(crate) use parameters::time;
 pub use parameters::{Format, Parameters, Question, Root, Window, WrongParameter, time_text};
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
 use crate::sql::{SqlEngine, SqlError};
 
 /// What a viewer calls the frame of a sample that names no frame, and of one whose stack is no longer kept.
@@ -93,15 +96,18 @@ pub(crate) async fn compared(engine: &SqlEngine, before: &Question, after: &Ques
 }
 
 /// The flame graph that a question asks for.
-pub async fn answer(engine: &SqlEngine, question: &Question) -> Result<Answer, SqlError> {
-    let gathered = ask::samples(engine, question).await?;
-    let graph = Graph::of(gathered, question, question.diff.is_some());
-    let bytes = match question.format {
-        Format::Folded => folded::write(&graph),
-        Format::Pprof => pprof::write(&graph),
-        Format::Speedscope => speedscope::write(&graph),
-        Format::Svg => svg::write(&graph),
-        Format::Json => json::write(&graph),
-    };
-    Ok(Answer { media_type: question.format.media_type(), bytes })
+pub fn answer<'a>(engine: &'a SqlEngine, question: &'a Question) -> BoxFuture<'a, Result<Answer, SqlError>> {
+    async move {
+        let gathered = ask::samples(engine, question).await?;
+        let graph = Graph::of(gathered, question, question.diff.is_some());
+        let bytes = match question.format {
+            Format::Folded => folded::write(&graph),
+            Format::Pprof => pprof::write(&graph),
+            Format::Speedscope => speedscope::write(&graph),
+            Format::Svg => svg::write(&graph),
+            Format::Json => json::write(&graph),
+        };
+        Ok(Answer { media_type: question.format.media_type(), bytes })
+    }
+    .boxed()
 }

@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 
 use arrow::array::AsArray;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use hashbrown::HashMap;
 
 use super::ask::{self, Gathered};
@@ -22,14 +24,17 @@ const KINDS_MAX: usize = 16;
 const SCOPE: &str = "earshot";
 
 /// The samples of a window; `None` when there are none.
-pub async fn otlp(engine: &SqlEngine, host: &str, window: Window) -> Result<Option<Vec<u8>>, SqlError> {
-    let mut request = Request::default();
-    for kind in kinds(engine, window).await? {
-        let question = question(&kind, window);
-        let gathered = ask::samples(engine, &question).await?;
-        request.add(&kind, window, gathered);
+pub fn otlp<'a>(engine: &'a SqlEngine, host: &'a str, window: Window) -> BoxFuture<'a, Result<Option<Vec<u8>>, SqlError>> {
+    async move {
+        let mut request = Request::default();
+        for kind in kinds(engine, window).await? {
+            let question = question(&kind, window);
+            let gathered = ask::samples(engine, &question).await?;
+            request.add(&kind, window, gathered);
+        }
+        Ok((!request.services.is_empty()).then(|| request.write(host)))
     }
-    Ok((!request.services.is_empty()).then(|| request.write(host)))
+    .boxed()
 }
 
 async fn kinds(engine: &SqlEngine, window: Window) -> Result<Vec<String>, SqlError> {

@@ -11,6 +11,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -52,39 +54,42 @@ impl Server {
     }
 
     /// Answers until `stopped` is true; connections end with it.
-    pub async fn serve(self, engine: SqlEngine, stopped: watch::Receiver<bool>) {
-        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        let mut connections = tokio::task::JoinSet::new();
-        let stop = until(stopped);
-        tokio::pin!(stop);
-        loop {
-            let accepted = tokio::select! {
-                accepted = self.listener.accept() => accepted,
-                Some(_) = connections.join_next() => continue,
-                () = &mut stop => return,
-            };
-            let stream = match accepted {
-                Ok((stream, _)) => stream,
-                Err(error) => {
-                    // out of descriptors, most likely: no use in asking again at once
-                    tracing::warn!(%error, "cannot accept a connection on the PostgreSQL port");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                    continue;
-                }
-            };
-            let _ = stream.set_nodelay(true);
-            let connection = Connection { stream, engine: engine.clone(), token: self.token.clone() };
-            let place = Arc::clone(&places).try_acquire_owned();
-            connections.spawn(async move {
-                let served = match place {
-                    Ok(_place) => connection.serve().await,
-                    Err(_) => connection.refuse().await,
+    pub fn serve(self, engine: SqlEngine, stopped: watch::Receiver<bool>) -> BoxFuture<'static, ()> {
+        async move {
+            let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+            let mut connections = tokio::task::JoinSet::new();
+            let stop = until(stopped);
+            tokio::pin!(stop);
+            loop {
+                let accepted = tokio::select! {
+                    accepted = self.listener.accept() => accepted,
+                    Some(_) = connections.join_next() => continue,
+                    () = &mut stop => return,
                 };
-                if let Err(error) = served {
-                    tracing::debug!(%error, "a connection on the PostgreSQL port broke off");
-                }
-            });
+                let stream = match accepted {
+                    Ok((stream, _)) => stream,
+                    Err(error) => {
+                        // out of descriptors, most likely: no use in asking again at once
+                        tracing::warn!(%error, "cannot accept a connection on the PostgreSQL port");
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                        continue;
+                    }
+                };
+                let _ = stream.set_nodelay(true);
+                let connection = Connection { stream, engine: engine.clone(), token: self.token.clone() };
+                let place = Arc::clone(&places).try_acquire_owned();
+                connections.spawn(async move {
+                    let served = match place {
+                        Ok(_place) => connection.serve().await,
+                        Err(_) => connection.refuse().await,
+                    };
+                    if let Err(error) = served {
+                        tracing::debug!(%error, "a connection on the PostgreSQL port broke off");
+                    }
+                });
+            }
         }
+        .boxed()
     }
 }
 

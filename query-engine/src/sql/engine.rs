@@ -10,7 +10,8 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::prelude::SessionContext;
-use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -118,17 +119,22 @@ impl SqlEngine {
     }
 
     /// Plans and starts a query. Returns when its columns are known; needs a tokio runtime with time.
-    pub async fn query(&self, query: Query) -> Result<QueryStream, SqlError> {
-        let timeout = query.timeout.unwrap_or(self.inner.limits.timeout).min(self.inner.limits.timeout_max);
-        let started = Instant::now();
-        let deadline = tokio::time::Instant::from_std(started + timeout);
-        let result = match tokio::time::timeout_at(deadline, self.start(query)).await {
-            Ok(Ok((schema, parts, task))) => Ok(QueryStream { schema, parts, deadline, timeout, ended: false, _task: task }),
-            Ok(Err(error)) => Err(error),
-            Err(_) => Err(SqlError::timeout(timeout)),
-        };
-        metrics::counter!("earshot_queries_total", "outcome" => outcome(result.as_ref().err())).increment(1);
-        result
+    pub fn query(&self, query: Query) -> BoxFuture<'_, Result<QueryStream, SqlError>> {
+        async move {
+            let timeout = query.timeout.unwrap_or(self.inner.limits.timeout).min(self.inner.limits.timeout_max);
+            let started = Instant::now();
+            let deadline = tokio::time::Instant::from_std(started + timeout);
+            let result = match tokio::time::timeout_at(deadline, self.start(query)).await {
+                Ok(Ok((schema, parts, task))) => {
+                    Ok(QueryStream { schema, parts, deadline, timeout, ended: false, _task: task })
+                }
+                Ok(Err(error)) => Err(error),
+                Err(_) => Err(SqlError::timeout(timeout)),
+            };
+            metrics::counter!("earshot_queries_total", "outcome" => outcome(result.as_ref().err())).increment(1);
+            result
+        }
+        .boxed()
     }
 
     async fn start(&self, query: Query) -> Result<(SchemaRef, Receiver<Part>, AbortOnDrop), SqlError> {

@@ -17,8 +17,9 @@ use datafusion::logical_expr::{Expr, LogicalPlan, TableType};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
-use futures::StreamExt;
+use futures::future::BoxFuture;
 use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt};
 use hashbrown::HashMap;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -110,17 +111,20 @@ impl FollowStream {
 
 impl SqlEngine {
     /// Follows a query: rows that arrive from now on.
-    pub async fn follow(&self, text: String) -> Result<FollowStream, SqlError> {
-        let limit = self.limits().followers_max;
-        let busy = |_| SqlError::new(SqlErrorKind::Busy, format!("{limit} queries are being followed"));
-        let place = Arc::clone(&self.inner.followers).try_acquire_owned().map_err(busy)?;
-        let engine = self.clone();
-        let prepared = self.threads()?.spawn(async move { Follower::prepare(&engine, text).await });
-        let follower = prepared.await.map_err(|_| SqlError::crashed())??;
-        let (to, batches) = channel(QUEUE_BATCHES);
-        let (schema, lost_rows) = (Arc::clone(&follower.schema), Arc::clone(&follower.lost_rows));
-        let task = self.threads()?.spawn(follower.run(to, place));
-        Ok(FollowStream { schema, batches, lost_rows, _task: AbortOnDrop(task.abort_handle()) })
+    pub fn follow(&self, text: String) -> BoxFuture<'_, Result<FollowStream, SqlError>> {
+        async move {
+            let limit = self.limits().followers_max;
+            let busy = |_| SqlError::new(SqlErrorKind::Busy, format!("{limit} queries are being followed"));
+            let place = Arc::clone(&self.inner.followers).try_acquire_owned().map_err(busy)?;
+            let engine = self.clone();
+            let prepared = self.threads()?.spawn(async move { Follower::prepare(&engine, text).await });
+            let follower = prepared.await.map_err(|_| SqlError::crashed())??;
+            let (to, batches) = channel(QUEUE_BATCHES);
+            let (schema, lost_rows) = (Arc::clone(&follower.schema), Arc::clone(&follower.lost_rows));
+            let task = self.threads()?.spawn(follower.run(to, place));
+            Ok(FollowStream { schema, batches, lost_rows, _task: AbortOnDrop(task.abort_handle()) })
+        }
+        .boxed()
     }
 }
 

@@ -5,6 +5,8 @@
 
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::logical_expr::{LogicalPlan, TableScan};
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use hashbrown::{HashMap, HashSet};
 use schema::{Column, Table};
 
@@ -38,11 +40,14 @@ impl Reads {
 
 impl SqlEngine {
     /// What the query reads. It is planned and not run.
-    pub async fn reads(&self, text: &str) -> Result<Reads, SqlError> {
-        let (engine, text) = (self.clone(), text.to_owned());
-        // a deep plan needs the deep stack of the engine's threads
-        let planning = self.threads()?.spawn(async move { engine.read_by(&text).await });
-        planning.await.map_err(|_| SqlError::crashed())?
+    pub fn reads<'a>(&'a self, text: &'a str) -> BoxFuture<'a, Result<Reads, SqlError>> {
+        async move {
+            let (engine, text) = (self.clone(), text.to_owned());
+            // a deep plan needs the deep stack of the engine's threads
+            let planning = self.threads()?.spawn(async move { engine.read_by(&text).await });
+            planning.await.map_err(|_| SqlError::crashed())?
+        }
+        .boxed()
     }
 
     async fn read_by(&self, text: &str) -> Result<Reads, SqlError> {
