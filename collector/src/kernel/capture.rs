@@ -27,8 +27,8 @@ const CPUS_A_RING: usize = 8;
 pub enum StartError {
     #[error("not permitted to trace: missing {missing}")]
     NotPermitted { missing: String },
-    #[error("this kernel does not describe its types: {VMLINUX}: {source}")]
-    NoBtf { source: std::io::Error },
+    #[error("this kernel does not describe its types: {VMLINUX}: {error}")]
+    NoBtf { error: std::io::Error },
     #[error("this kernel's types are not understood: {what}")]
     Unknown { what: String },
     #[error("cannot load the kernel programs: {what}")]
@@ -217,7 +217,7 @@ impl Capture {
         privileges::raise_limits();
         privileges::keep_large_memory_apart();
         let offsets = {
-            let bytes = std::fs::read(VMLINUX).map_err(|source| StartError::NoBtf { source })?;
+            let bytes = std::fs::read(VMLINUX).map_err(|error| StartError::NoBtf { error })?;
             let btf = Btf::parse(bytes).ok_or_else(|| StartError::Unknown { what: format!("{VMLINUX} is damaged") })?;
             offsets::all(&btf).map_err(|what| StartError::Unknown { what })?
         };

@@ -69,13 +69,13 @@ pub struct Summary {
 
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
-    #[error("cannot open {path}: {source}")]
-    Open { path: PathBuf, source: io::Error },
+    #[error("cannot open {path}: {error}")]
+    Open { path: PathBuf, error: io::Error },
     /// Everything before the damage was told.
     #[error("{path} is damaged at byte {offset}: {why}")]
     Damaged { path: PathBuf, offset: u64, why: &'static str, before: Summary },
-    #[error("cannot read {path}: {source}")]
-    Read { path: PathBuf, source: io::Error },
+    #[error("cannot read {path}: {error}")]
+    Read { path: PathBuf, error: io::Error },
 }
 
 /// Tells `consumer` the traffic in a file.
@@ -93,7 +93,7 @@ struct CaptureFile<'a> {
 
 impl<'a> CaptureFile<'a> {
     fn open(path: &'a Path) -> Result<Self, ReplayError> {
-        let file = File::open(path).map_err(|source| ReplayError::Open { path: path.into(), source })?;
+        let file = File::open(path).map_err(|error| ReplayError::Open { path: path.into(), error })?;
         let mapped = MappedFile::of(&file).map(Arc::new);
         Ok(Self { path, file, mapped })
     }
@@ -108,7 +108,7 @@ impl<'a> CaptureFile<'a> {
         };
         match read(window, consumer, &mut summary) {
             Ok(()) => Ok(summary),
-            Err(Stop::Read(source)) => Err(ReplayError::Read { path: path.into(), source }),
+            Err(Stop::Read(error)) => Err(ReplayError::Read { path: path.into(), error }),
             Err(Stop::Damaged(Damage { offset, why })) => {
                 Err(ReplayError::Damaged { path: path.into(), offset, why, before: summary })
             }
@@ -118,7 +118,7 @@ impl<'a> CaptureFile<'a> {
     /// Whether all that was told is what the file said, once nobody reads it any more.
     fn is_whole(&self) -> Result<(), ReplayError> {
         match &self.mapped {
-            Some(mapped) if mapped.is_torn() => Err(ReplayError::Read { path: self.path.into(), source: torn() }),
+            Some(mapped) if mapped.is_torn() => Err(ReplayError::Read { path: self.path.into(), error: torn() }),
             _ => Ok(()),
         }
     }

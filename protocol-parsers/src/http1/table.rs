@@ -6,7 +6,7 @@ schema::table! {
     /// One row an HTTP request or stream, with its final response.
     pub struct HttpEvent in "http_events", traffic, requests REQUESTS;
     {
-        /// '1.0', '1.1' or '2'.
+        /// '1.0', '1.1' or '2'; of a request that servers refuse another one, '0.9' when it says none.
         http_version: Name,
         /// Number of the HTTP/2 stream; null in HTTP/1.
         stream_id: Int64,
