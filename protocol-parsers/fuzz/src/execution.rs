@@ -76,7 +76,13 @@ fn detect(target: &Target, script: &Script) {
         }
         let (transport, from_start) = (target.transport, script.from_start);
         let server_port = from_start.then_some(53);
-        (target.protocol.detect)(&Evidence { transport, to_server: &to_server, to_client: &to_client, from_start, server_port });
+        (target.protocol.detect)(&Evidence {
+            transport,
+            to_server: &to_server,
+            to_client: &to_client,
+            from_start,
+            server_port,
+        });
     }
 }
 
