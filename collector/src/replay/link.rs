@@ -64,7 +64,8 @@ fn tagged(frame: Cut<'_>, mut at: usize) -> Result<Cut<'_>, Reason> {
     }
 }
 
-fn carried(ethertype: u16, payload: Cut<'_>) -> Result<Cut<'_>, Reason> {
+/// What an EtherType says of the payload behind it.
+pub fn carried(ethertype: u16, payload: Cut<'_>) -> Result<Cut<'_>, Reason> {
     match ethertype {
         ETHERTYPE_IPV4 | ETHERTYPE_IPV6 => Ok(payload),
         ETHERTYPE_PPPOE_SESSION => ppp(payload.after(6)),

@@ -7,14 +7,12 @@ use super::cut::Cut;
 use super::ip::{self, Ip};
 use super::link;
 use super::packet;
-use super::reasons::{CUT_HEADERS, NOT_IP, NOT_TCP_OR_UDP, Reason};
+use super::reasons::{CUT_HEADERS, NOT_TCP_OR_UDP, Reason};
 
 /// IANA's port, and Linux' before there was one.
 const VXLAN_PORTS: [u16; 2] = [4789, 8472];
 const GENEVE_PORT: u16 = 6081;
 
-const ETHERTYPE_IPV4: u16 = 0x0800;
-const ETHERTYPE_IPV6: u16 = 0x86dd;
 const ETHERTYPE_ETHERNET: u16 = 0x6558;
 
 const GRE_CHECKSUM: u16 = 0x8000;
@@ -61,8 +59,7 @@ fn gre(packet: Cut<'_>) -> Result<Cut<'_>, Reason> {
 
 fn carries(ethertype: u16, payload: Cut<'_>) -> Result<Cut<'_>, Reason> {
     match ethertype {
-        ETHERTYPE_IPV4 | ETHERTYPE_IPV6 => Ok(payload),
         ETHERTYPE_ETHERNET => link::ethernet(payload),
-        _ => Err(NOT_IP),
+        _ => link::carried(ethertype, payload),
     }
 }
