@@ -10,8 +10,10 @@ use super::{Losses, Sink};
 
 /// Rows of a batch.
 const BATCH_ROWS_MAX: usize = 8192;
-/// Text of a batch: to pack much more of it would keep the thread from reading for milliseconds.
-const BATCH_TEXT_BYTES_MAX: usize = 1 << 20;
+/// Stored text of a batch: to pack much more of it would keep the thread from reading for milliseconds.
+const BATCH_STORED_TEXT_BYTES_MAX: usize = 1 << 20;
+/// Text of a batch when what recurs is written out each time, as a query's answer has it.
+const BATCH_TEXT_BYTES_MAX: usize = 4 << 20;
 
 pub struct Writer {
     builders: Vec<Builder>,
@@ -38,7 +40,10 @@ impl Writer {
         };
         let Some(batch) = &mut self.builders[at].batch else { return };
         batch.row(parts);
-        if batch.rows() >= BATCH_ROWS_MAX || batch.text_bytes() >= BATCH_TEXT_BYTES_MAX {
+        if batch.rows() >= BATCH_ROWS_MAX
+            || batch.stored_text_bytes() >= BATCH_STORED_TEXT_BYTES_MAX
+            || batch.text_bytes() >= BATCH_TEXT_BYTES_MAX
+        {
             self.sink.rows(table, batch.finish());
         }
     }

@@ -13,23 +13,23 @@ schema::table! {
         /// Method; null when the request was not seen.
         req_method: Name,
         /// Request target as sent; null when the request was not seen.
-        req_path: Text,
+        req_path: Recurring,
         /// Host that was asked for: the header Host, or the authority in the target.
         req_authority: Name,
         /// Request headers as an object with lower-case names; a repeated header is a list.
-        req_headers: Text [Json],
+        req_headers: Recurring [Json],
         /// Request body, decoded; null when there is none. Messages of gRPC are one a line, their fields by number.
-        req_body: Text,
+        req_body: Recurring,
         /// Size of the request body without transfer framing, before content decoding.
         req_body_bytes: Int64 [Bytes],
         /// Status of the final response; null when none was seen.
         resp_status: Int32,
         /// Response headers as an object with lower-case names; a repeated header is a list.
-        resp_headers: Text [Json],
+        resp_headers: Recurring [Json],
         /// Response trailers as an object; null when there are none, and in HTTP/1.
-        resp_trailers: Text [Json],
+        resp_trailers: Recurring [Json],
         /// Response body, decoded; null when there is none. Messages of gRPC are one a line, their fields by number.
-        resp_body: Text,
+        resp_body: Recurring,
         /// Size of the response body without transfer framing, before content decoding.
         resp_body_bytes: Int64 [Bytes],
         /// Content-Type of the response, else of the request.
@@ -41,7 +41,7 @@ schema::table! {
         /// gRPC status code; null for other requests.
         grpc_status: Int32,
         /// gRPC status message; null for other requests.
-        grpc_message: Text,
+        grpc_message: Recurring,
         /// gRPC messages that the client sent; null for other requests.
         grpc_request_messages: Int32,
         /// gRPC messages that the server sent; null for other requests.

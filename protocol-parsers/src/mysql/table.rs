@@ -15,9 +15,9 @@ schema::table! {
         /// First keyword of the statement, upper case; null for a command without a known statement.
         operation: Name,
         /// Text of the statement, also for the execution of a prepared one; null when it was prepared before earshot looked.
-        query: Text redacted MysqlSql,
+        query: Recurring redacted MysqlSql,
         /// Parameters of the execution in order; a value that is not UTF-8 is '\xHEX'; a list of lists for a bulk execution.
-        parameters: Text [Json] redacted Values,
+        parameters: Recurring [Json] redacted Values,
         /// Rows of all result sets together; events of a binlog stream; null without a result set.
         rows: Int64,
         /// Affected rows of all statements together that gave no result set; null without such.
@@ -27,7 +27,7 @@ schema::table! {
         /// SQLSTATE of the error, as the server sent it.
         sql_state: Name,
         /// Text of the error.
-        error_message: Text redacted Whole,
+        error_message: Recurring redacted Whole,
         /// User who logged in; null when the login was not seen.
         user_name: Name,
         /// Default database of the statement, or the one that COM_INIT_DB, COM_CHANGE_USER or the login asks for.

@@ -13,19 +13,19 @@ schema::table! {
         /// 'Query' 'Parse' 'Execute' 'FunctionCall' 'Startup' 'Cancel'; 'Copy' a replication stream; 'Bind' … an error without Execute.
         command: Name,
         /// Text of the statement, also of the one that an Execute runs; null when it was prepared before earshot looked.
-        query: Text redacted PostgresSql,
+        query: Recurring redacted PostgresSql,
         /// First word of the statement, upper case.
         operation: Name,
         /// Parameters in order; binary ones of unknown type as '\xHEX'.
-        parameters: Text [Json] redacted Values,
+        parameters: Recurring [Json] redacted Values,
         /// Last command tag, such as 'INSERT 0 2'.
-        command_tag: Text,
+        command_tag: Recurring,
         /// Rows returned, changed or copied, by the command tags; the sum over the statements of one Query.
         rows: Int64,
         /// SQLSTATE of the error; null when there was none.
         error_code: Name,
         /// The error's primary message.
-        error_message: Text redacted Whole,
+        error_message: Recurring redacted Whole,
         /// Who logged in; null when the login was not seen.
         user_name: Name,
         /// Which database; null when the login was not seen.

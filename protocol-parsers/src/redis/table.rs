@@ -13,16 +13,16 @@ schema::table! {
         /// First word of the command, upper case.
         command: Name,
         /// First key, channel or pattern that the command names; null when it names none.
-        key: Text redacted Key,
+        key: Recurring redacted Key,
         /// Words after the command, in order; a value that is not UTF-8 is '\xHEX'.
-        args: Text [Json] redacted Values,
+        args: Recurring [Json] redacted Values,
         /// How many words the command has after its first.
         args_count: Int64,
         /// Reply as text; arrays, maps and sets as JSON; null for nil, for an error and without a reply.
-        response: Text redacted Whole,
+        response: Recurring redacted Whole,
         /// Type of the reply: 'simple' 'bulk' 'integer' 'array' 'null' 'error' 'map' 'set' 'double' 'boolean' 'push' 'verbatim' …
         response_type: Name,
         /// Error text without the leading '-'; null when the reply is no error.
-        error: Text redacted Code,
+        error: Recurring redacted Code,
     }
 }

@@ -5,7 +5,7 @@ schema::table! {
     pub struct TlsEvent in "tls_events", traffic;
     {
         /// Server name that the client asks for; with Encrypted Client Hello the outer one.
-        sni: Text,
+        sni: Recurring,
         /// Version that the server selected: 'TLSv1.3', 'TLSv1.2', 'TLSv1.1', 'TLSv1.0', 'SSLv3'.
         version: Name,
         /// Application protocol that the server selected ('h2'); null where there is none, and in TLS 1.3, which hides it.
@@ -19,9 +19,9 @@ schema::table! {
         /// Whether an earlier session is resumed; null where that was not seen.
         resumed: Bool,
         /// Subject of the server's certificate (RFC 4514); null in TLS 1.3, which hides it, and where a session is resumed.
-        cert_subject: Text,
+        cert_subject: Recurring,
         /// Issuer of the server's certificate (RFC 4514).
-        cert_issuer: Text,
+        cert_issuer: Recurring,
         /// When the server's certificate expires.
         cert_not_after: Time,
     }

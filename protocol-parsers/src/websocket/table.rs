@@ -11,7 +11,7 @@ schema::table! {
         /// Size of the payload without framing, before decompression.
         payload_bytes: Int64 [Bytes],
         /// The beginning of a text message, unmasked and decompressed; null for others.
-        text: Text,
+        text: Recurring,
         /// Frames that carried the message.
         fragments: Int32,
         /// Whether the message is compressed (permessage-deflate).
@@ -19,6 +19,6 @@ schema::table! {
         /// Status code of a close; null when it has none, and for others.
         close_code: Int32,
         /// Reason of a close; null when it has none, and for others.
-        close_reason: Text,
+        close_reason: Recurring,
     }
 }

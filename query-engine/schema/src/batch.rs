@@ -14,7 +14,7 @@ use arrow_buffer::Buffer;
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
 use block::{Block, room};
-use values::{Bools, Lists, Names, Numbers, Texts};
+use values::{Bools, Lists, Names, Numbers, Recurring, Texts};
 
 use crate::{Column, ColumnWriter, Columns, Table, Type, Value};
 
@@ -25,7 +25,7 @@ pub fn data_type(ty: Type) -> DataType {
         Type::Int32 => DataType::Int32,
         Type::Int64 => DataType::Int64,
         Type::Text => DataType::Utf8,
-        Type::Name => DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
+        Type::Recurring | Type::Name => DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
         Type::Time => DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())),
         Type::List => DataType::List(values::list_item()),
     }
@@ -43,6 +43,7 @@ enum Values {
     Int32(Numbers<i32>),
     Int64(Numbers<i64>),
     Text(Texts),
+    Recurring(Recurring),
     Name(Names),
     Time(Numbers<i64>),
     List(Lists),
@@ -55,6 +56,7 @@ impl Values {
             Type::Int32 => Values::Int32(Numbers::default()),
             Type::Int64 => Values::Int64(Numbers::default()),
             Type::Text => Values::Text(Texts::default()),
+            Type::Recurring => Values::Recurring(Recurring::default()),
             Type::Name => Values::Name(Names::default()),
             Type::Time => Values::Time(Numbers::default()),
             Type::List => Values::List(Lists::default()),
@@ -68,6 +70,7 @@ impl Values {
             Values::Int32(v) => v.end(rows),
             Values::Int64(v) | Values::Time(v) => v.end(rows),
             Values::Text(v) => v.end(rows),
+            Values::Recurring(v) => v.end(rows),
             Values::Name(v) => v.end(rows),
             Values::List(v) => v.end(rows),
         }
@@ -80,6 +83,7 @@ impl Values {
             Values::Int32(v) => v.room(),
             Values::Int64(v) | Values::Time(v) => v.room(),
             Values::Text(v) => v.room(),
+            Values::Recurring(v) => v.room(),
             Values::Name(v) => v.room(),
             Values::List(v) => v.room(),
         }
@@ -91,6 +95,7 @@ impl Values {
             Values::Int32(v) => v.store(block),
             Values::Int64(v) | Values::Time(v) => v.store(block),
             Values::Text(v) => v.store(block),
+            Values::Recurring(v) => v.store(block),
             Values::Name(v) => v.store(block),
             Values::List(v) => v.store(block),
         }
@@ -103,6 +108,7 @@ impl Values {
             Values::Int32(v) => v.array(bytes),
             Values::Int64(v) => v.array(bytes),
             Values::Text(v) => v.array(bytes),
+            Values::Recurring(v) => v.array(bytes),
             Values::Name(v) => v.array(bytes),
             Values::Time(v) => v.times(bytes),
             Values::List(v) => v.array(bytes),
@@ -129,6 +135,7 @@ pub struct BatchBuilder {
     columns: Vec<BatchColumn>,
     column: usize,
     rows: usize,
+    stored_text_bytes: usize,
     text_bytes: usize,
 }
 
@@ -141,14 +148,19 @@ impl BatchBuilder {
     pub fn of_columns(table: &'static Table, wanted: impl Fn(&Column) -> bool) -> Self {
         let column = |c: &Column| BatchColumn { values: Values::new(c.ty), wanted: c.name == "time" || wanted(c) };
         let columns = table.columns().map(column).collect();
-        Self { table, schema: schema(table), columns, column: 0, rows: 0, text_bytes: 0 }
+        Self { table, schema: schema(table), columns, column: 0, rows: 0, stored_text_bytes: 0, text_bytes: 0 }
     }
 
     pub fn rows(&self) -> usize {
         self.rows
     }
 
-    /// Text bytes of the rows so far: what grows without bound, unlike the fixed-width columns.
+    /// Text bytes that the rows so far have stored: what grows without bound, unlike the fixed-width columns.
+    pub fn stored_text_bytes(&self) -> usize {
+        self.stored_text_bytes
+    }
+
+    /// The same for whoever writes out what recurs, each time.
     pub fn text_bytes(&self) -> usize {
         self.text_bytes
     }
@@ -167,7 +179,7 @@ impl BatchBuilder {
     pub fn finish(&mut self) -> RecordBatch {
         let arrays = arrays(&mut self.columns, self.rows);
         self.rows = 0;
-        self.text_bytes = 0;
+        (self.stored_text_bytes, self.text_bytes) = (0, 0);
         RecordBatch::try_new(self.schema.clone(), arrays).expect("columns of the declared types and one length")
     }
 }
@@ -210,10 +222,17 @@ impl ColumnWriter for BatchBuilder {
                 (Values::Name(column), Value::Text(value)) => column.push(row, value),
                 (Values::Text(column), Value::Text(value)) => {
                     self.text_bytes += value.len();
+                    self.stored_text_bytes += value.len();
                     column.push(row, value);
                 }
+                (Values::Recurring(column), Value::Text(value)) => {
+                    self.text_bytes += value.len();
+                    self.stored_text_bytes += column.push(row, value);
+                }
                 (Values::List(column), Value::List(value)) => {
-                    self.text_bytes += value.iter().map(|text| text.len()).sum::<usize>();
+                    let bytes = value.iter().map(|text| text.len()).sum::<usize>();
+                    self.text_bytes += bytes;
+                    self.stored_text_bytes += bytes;
                     column.push(row, value);
                 }
                 (column, value) => unreachable!("{value:?} written to {column:?}"),
@@ -332,6 +351,66 @@ mod tests {
             assert_eq!(booleans.iter().collect::<Vec<_>>(), (0..rows).map(attached).collect::<Vec<_>>());
             assert_eq!(texts.iter().collect::<Vec<_>>(), (0..rows).map(reason).collect::<Vec<_>>());
         }
+    }
+
+    /// Texts as they come back, how many the dictionary has, and how many bytes were stored.
+    fn recurring(builder: &mut BatchBuilder, texts: &[Option<Vec<u8>>]) -> (Vec<Option<String>>, usize, usize) {
+        for text in texts {
+            builder.row(&[
+                &HostPrefix { time: Some(1), ..Default::default() },
+                &Talk { said: text.as_deref(), ..Default::default() },
+            ]);
+        }
+        let (stored, all) = (builder.stored_text_bytes(), builder.text_bytes());
+        assert_eq!(all, texts.iter().flatten().map(Vec::len).sum::<usize>());
+        let batch = builder.finish();
+        let column = batch.column_by_name("said").unwrap().as_dictionary::<Int32Type>();
+        let said = column.downcast_dict::<StringArray>().unwrap().into_iter().map(|s| s.map(str::to_owned)).collect();
+        (said, column.values().len(), stored)
+    }
+
+    crate::table! {
+        /// What was said.
+        struct Talk in "talk", host;
+        {
+            /// The words.
+            said: Recurring,
+        }
+    }
+
+    #[test]
+    fn texts_that_recur_are_stored_once() {
+        let mut builder = BatchBuilder::new(Talk::TABLE);
+        let long = |n: usize| Some(format!("{}{n}{}", "a".repeat(500), "b".repeat(500)).into_bytes());
+        let rounds: [(Vec<Option<Vec<u8>>>, usize, usize); 5] = [
+            (vec![long(1); 100], 1, 1001),
+            ((0..100).map(|n| if n % 5 == 0 { None } else { long(n % 3) }).collect(), 3, 3003),
+            (vec![None; 9], 0, 0),
+            (vec![None, Some(vec![]), Some(b"x".to_vec()), Some(vec![]), Some(b"x".to_vec()), None, Some(vec![])], 2, 1),
+            (vec![Some(b"caf\xe9".to_vec()), long(7), Some(b"caf\xe9".to_vec())], 2, 1005),
+        ];
+        for (texts, different, bytes) in rounds {
+            let wanted: Vec<_> =
+                texts.iter().map(|t| t.as_ref().map(|t| String::from_utf8_lossy(t).replace('\u{fffd}', "\\xe9"))).collect();
+            assert_eq!(recurring(&mut builder, &texts), (wanted, different, bytes));
+        }
+    }
+
+    #[test]
+    fn texts_that_differ_come_back_however_alike_they_are() {
+        let mut builder = BatchBuilder::new(Talk::TABLE);
+        // of each length and place one that differs from the others there only, and all of them again
+        let alike = |len: usize, at: usize| {
+            let mut text = vec![b'a'; len];
+            text[at] = b'z';
+            Some(text)
+        };
+        let once = || (1..40).flat_map(|len| (0..len).map(move |at| (len, at)));
+        let texts: Vec<_> = once().chain(once()).map(|(len, at)| alike(len, at)).collect();
+        let wanted: Vec<_> = texts.iter().map(|t| t.as_ref().map(|t| String::from_utf8_lossy(t).into_owned())).collect();
+        let (said, different, _) = recurring(&mut builder, &texts);
+        assert_eq!(said, wanted);
+        assert!((texts.len() / 2..=texts.len()).contains(&different), "{different}");
     }
 
     #[test]

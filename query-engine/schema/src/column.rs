@@ -10,6 +10,8 @@ pub enum Type {
     Int64,
     /// Arrow Utf8: text with many different values.
     Text,
+    /// Arrow Dictionary(Int32, Utf8): text of any length that often comes again soon. The dictionary may have a value twice.
+    Recurring,
     /// Arrow Dictionary(Int32, Utf8): text with few different values.
     Name,
     /// Arrow Timestamp(Nanosecond, "UTC").
@@ -46,7 +48,7 @@ impl Type {
             Type::Bool => "BOOLEAN",
             Type::Int32 => "INT",
             Type::Int64 => "BIGINT",
-            Type::Text | Type::Name => "VARCHAR",
+            Type::Text | Type::Recurring | Type::Name => "VARCHAR",
             Type::Time => "TIMESTAMP",
             Type::List => "VARCHAR[]",
         }
@@ -118,6 +120,7 @@ pub mod kinds {
     kind!(Int64, Type::Int64, i64, Int64);
     kind!(Time, Type::Time, i64, Int64);
     kind!(Text, Type::Text, &'a [u8], Text);
+    kind!(Recurring, Type::Recurring, &'a [u8], Text);
     kind!(Name, Type::Name, &'a [u8], Text);
     kind!(List, Type::List, &'a [&'a [u8]], List);
 }

@@ -52,11 +52,13 @@ pub(super) fn build(
     let state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime(pool)?)
+        .with_expr_planners(vec![Arc::new(functions::ConcatPlanner)])
         .with_default_features()
         .with_physical_optimizer_rule(Arc::new(YieldAfterJoins))
         .build();
     let context = SessionContext::new_with_state(state);
     functions::all().into_iter().for_each(|function| context.register_udf(function));
+    functions::aggregates().into_iter().for_each(|function| context.register_udaf(function));
     for table in tables {
         if let Some(provider) = providers(table) {
             context.register_table(table.name, provider).map_err(failed)?;

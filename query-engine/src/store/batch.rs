@@ -1,10 +1,10 @@
 //! One sealed batch: its rows, what they cost, and the time that they span.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use arrow::array::{Array, ArrayData, ArrayRef, AsArray};
+use arrow::array::{Array, ArrayData, ArrayRef, AsArray, DictionaryArray};
 use arrow::compute::{max, min};
-use arrow::datatypes::{SchemaRef, TimestampNanosecondType};
+use arrow::datatypes::{Int32Type, SchemaRef, TimestampNanosecondType};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use hashbrown::HashSet;
 
@@ -34,6 +34,7 @@ pub(super) struct Sealed {
     pub bytes: usize,
     /// Order of arrival over all tables.
     pub sequence: u64,
+    written_out: OnceLock<usize>,
 }
 
 impl Sealed {
@@ -42,8 +43,23 @@ impl Sealed {
         let time = batch.column_by_name("time")?.as_primitive_opt::<TimestampNanosecondType>()?;
         let time = TimeRange { min: min(time)?, max: max(time)? };
         let bytes = batch_bytes(&batch);
-        Some(Self { batch, time, bytes, sequence: 0 })
+        Some(Self { batch, time, bytes, sequence: 0, written_out: OnceLock::new() })
     }
+
+    /// Text bytes of columns with a dictionary as a query's answer has them: each row's own.
+    pub fn written_out_bytes(&self) -> usize {
+        *self.written_out.get_or_init(|| {
+            let dictionaries = self.batch.columns().iter().filter_map(|c| c.as_dictionary_opt::<Int32Type>());
+            dictionaries.map(written_out_bytes).sum()
+        })
+    }
+}
+
+fn written_out_bytes(column: &DictionaryArray<Int32Type>) -> usize {
+    let Some(texts) = column.values().as_string_opt::<i32>() else { return 0 };
+    let lengths = texts.offsets();
+    let length = |key: usize| lengths.get(key..key + 2).map_or(0, |ends| (ends[1] - ends[0]) as usize);
+    column.keys().iter().flatten().map(|key| length(key as usize)).sum()
 }
 
 /// Memory that a batch keeps allocated: each allocation once, however many columns share it.

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, new_null_array};
-use arrow::datatypes::SchemaRef;
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, SchemaRef};
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
 use arrow::record_batch::RecordBatch;
@@ -221,15 +222,25 @@ fn verify(file: &mut File) -> io::Result<u64> {
     Ok(length)
 }
 
-/// A batch as today's table has it: columns by name; a column that the file lacks, or has in another type, is null.
+/// A batch as today's table has it: columns by name; a column that the file lacks, or has in a type that means something else, is null.
 fn fitted(batch: &RecordBatch, schema: &SchemaRef) -> io::Result<RecordBatch> {
     let columns: Vec<ArrayRef> = schema
         .fields()
         .iter()
         .map(|field| match batch.column_by_name(field.name()) {
-            Some(column) if column.data_type() == field.data_type() => Arc::clone(column),
-            _ => new_null_array(field.data_type(), batch.num_rows()),
+            Some(column) if column.data_type() == field.data_type() => Ok(Arc::clone(column)),
+            Some(column) if is_text(column.data_type()) && is_text(field.data_type()) => cast(column, field.data_type()),
+            _ => Ok(new_null_array(field.data_type(), batch.num_rows())),
         })
-        .collect();
+        .collect::<Result<_, _>>()
+        .map_err(io::Error::other)?;
     RecordBatch::try_new(Arc::clone(schema), columns).map_err(io::Error::other)
+}
+
+/// Text, written out or with a dictionary: an earlier version may have had it in the other form.
+fn is_text(ty: &DataType) -> bool {
+    match ty {
+        DataType::Dictionary(_, values) => is_text(values),
+        other => *other == DataType::Utf8,
+    }
 }

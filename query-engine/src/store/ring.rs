@@ -54,11 +54,13 @@ impl Ring {
         let (mut run, mut rows, mut bytes): (Vec<&Arc<Sealed>>, usize, usize) = (Vec::new(), 0, 0);
         let taken = |run: &[&Arc<Sealed>]| Some(run.iter().map(|b| Arc::clone(b)).collect());
         for batch in &self.batches {
-            let large = batch.batch.num_rows() >= BATCH_ROWS_ENOUGH || batch.bytes >= BATCH_BYTES_ENOUGH;
+            // what recurs takes little memory here, but much in a query's answer
+            let batch_bytes = || batch.bytes.max(batch.written_out_bytes());
+            let large = batch.batch.num_rows() >= BATCH_ROWS_ENOUGH || batch_bytes() >= BATCH_BYTES_ENOUGH;
             if !large {
                 run.push(batch);
                 rows += batch.batch.num_rows();
-                bytes += batch.bytes;
+                bytes += batch_bytes();
             }
             if large || rows >= BATCH_ROWS_TARGET || bytes >= BATCH_BYTES_TARGET {
                 if run.len() > 1 {

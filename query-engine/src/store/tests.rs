@@ -289,6 +289,80 @@ fn columns_that_a_file_lacks_are_null() {
     assert_eq!(rows[0].column_by_name("connection_id").unwrap().null_count(), 1);
 }
 
+schema::table! {
+    /// What was said.
+    struct Said in "said", host;
+    {
+        /// The words.
+        words: Recurring,
+    }
+}
+
+schema::table! {
+    /// The same as an earlier version may have had it.
+    struct Plain in "plain", host;
+    {
+        /// The words.
+        words: Text,
+    }
+}
+
+/// Rows with these words, of whichever table has them.
+fn said(table: &'static Table, words: &[Option<&str>]) -> RecordBatch {
+    let mut builder = BatchBuilder::new(table);
+    for words in words {
+        let words = words.map(str::as_bytes);
+        let row: &dyn schema::Columns =
+            if table.name == "said" { &Said { words, ..Default::default() } } else { &Plain { words, ..Default::default() } };
+        builder.row(&[&HostPrefix { time: Some(1), ..Default::default() }, row]);
+    }
+    builder.finish()
+}
+
+#[test]
+fn text_that_a_file_has_in_another_form_is_read() {
+    let words = [Some("a"), None, Some("b"), Some("a"), Some("")];
+    let new = |table| Store::without_maintenance([table], StoreConfig::default());
+    for (from, to) in [(Plain::TABLE, Said::TABLE), (Said::TABLE, Plain::TABLE)] {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = DataDir::open(folder.path()).unwrap();
+        let before = new(from);
+        before.append(from, said(from, &words));
+        before.append(from, said(from, &words[1..3]));
+        before.save(&dir).unwrap();
+        let file = |table: &Table| folder.path().join(format!("{}.arrows", table.name));
+        std::fs::rename(file(from), file(to)).unwrap();
+        let after = new(to);
+        assert_eq!(after.load(&dir).unwrap(), 7);
+        let read = after.snapshot(to.name, TimeRange::ALL);
+        assert_eq!(read.len(), 2);
+        for (read, words) in read.iter().zip([&words[..], &words[1..3]]) {
+            let texts = arrow::compute::cast(read.column_by_name("words").unwrap(), &arrow::datatypes::DataType::Utf8).unwrap();
+            assert_eq!(arrow::array::AsArray::as_string::<i32>(&texts), &arrow::array::StringArray::from(words.to_vec()));
+        }
+    }
+}
+
+#[test]
+fn batches_that_are_large_when_written_out_are_not_joined() {
+    let store = Store::without_maintenance([Said::TABLE], StoreConfig::default());
+    let long = "x".repeat(BATCH_BYTES_ENOUGH / 100);
+    let (once, often) = ([Some(&*long); 1], [Some(&*long); 101]);
+    for _ in 0..2 * SMALL_BATCHES_MAX {
+        store.append(Said::TABLE, said(Said::TABLE, &once));
+    }
+    store.maintain();
+    let stats = store.stats("said").unwrap();
+    assert_eq!((stats.batches, stats.rows), (1, 2 * SMALL_BATCHES_MAX));
+    for _ in 0..2 * SMALL_BATCHES_MAX {
+        store.append(Said::TABLE, said(Said::TABLE, &often));
+    }
+    store.maintain();
+    let stats = store.stats("said").unwrap();
+    assert_eq!((stats.batches, stats.rows), (1 + 2 * SMALL_BATCHES_MAX, 2 * SMALL_BATCHES_MAX * 102));
+    assert!(store.bytes() < 2 * SMALL_BATCHES_MAX * BATCH_BYTES_ENOUGH / 10, "{}", store.bytes());
+}
+
 #[test]
 fn a_folder_has_one_earshot() {
     let folder = tempfile::tempdir().unwrap();

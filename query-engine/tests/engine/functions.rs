@@ -57,3 +57,16 @@ async fn wrong_arguments_are_named() {
         assert!(error.contains(expected), "{query}: {error}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn text_in_a_dictionary_is_used_as_plain_text_is() {
+    let e = engine(300, Limits::default());
+    let query = "SELECT process_name || 1 || process_name AS a, 1 || process_name AS b, process_name || NULL AS c \
+                 FROM echo_events LIMIT 1";
+    assert_eq!(rows(&e, query).await.unwrap(), [json!({"a": "echod1echod", "b": "1echod", "c": null})]);
+    let query = "SELECT approx_distinct(process_name) AS name, approx_distinct(message) AS plain, approx_distinct(time) > 290 AS time \
+                 FROM echo_events";
+    assert_eq!(rows(&e, query).await.unwrap(), [json!({"name": 1, "plain": 300, "time": true})]);
+    let error = rows(&e, "SELECT approx_distinct(message, code) FROM echo_events").await.expect_err("two arguments");
+    assert!(error.contains("takes 1 argument, not 2"), "{error}");
+}

@@ -199,28 +199,53 @@ impl Texts {
     }
 }
 
-/// Few different texts, one after the other: each is stored once a batch.
+/// Texts of which each is stored once for many rows, and which of them each row has.
 #[derive(Debug, Default)]
-pub struct Names {
+struct Shared {
     present: Present,
     /// Which of the texts each row has; empty while that is the first for all of them.
     keys: Vec<i32>,
     texts: Texts,
-    known: HashMap<Box<[u8]>, i32>,
     /// The text of the last row that has one, and where it is among the bytes of all.
     last: i32,
     last_bytes: Range<usize>,
     part: Part,
 }
 
-impl Names {
+impl Shared {
+    /// Whether it is the last row's text: rows of one connection follow each other, so that is the likeliest.
     #[inline]
-    pub fn push(&mut self, row: usize, value: &[u8]) {
-        // rows of one connection follow each other, so the last text is the likeliest
-        let last = self.texts.bytes.get(self.last_bytes.clone()).filter(|_| self.present.any());
-        if !last.is_some_and(|last| same(last, value)) {
-            self.find(row, value);
+    fn is_last(&self, value: &[u8]) -> bool {
+        self.present.any() && self.texts.bytes.get(self.last_bytes.clone()).is_some_and(|last| same(last, value))
+    }
+
+    /// Where a text is among the bytes of all.
+    #[inline]
+    fn place(&self, key: i32) -> Range<usize> {
+        match self.texts.offsets.0.get(key as usize..) {
+            Some(&[from, to, ..]) => from as usize..to as usize,
+            _ => 0..0,
         }
+    }
+
+    fn add(&mut self, value: &[u8]) -> i32 {
+        let key = self.texts.offsets.rows();
+        self.texts.push(key, value);
+        key as i32
+    }
+
+    /// The row that follows has this text.
+    #[inline]
+    fn choose(&mut self, row: usize, key: i32) {
+        self.last = key;
+        self.last_bytes = self.place(key);
+        if key > 0 && self.keys.is_empty() {
+            self.keys.resize(row, 0);
+        }
+    }
+
+    #[inline]
+    fn push(&mut self, row: usize) {
         if !self.keys.is_empty() {
             self.keys.resize(row, 0);
             self.keys.push(self.last);
@@ -228,38 +253,19 @@ impl Names {
         self.present.push(row);
     }
 
-    fn find(&mut self, row: usize, value: &[u8]) {
-        self.last = match self.known.get(value) {
-            Some(key) => *key,
-            None => {
-                let key = self.known.len() as i32;
-                self.known.insert(value.into(), key);
-                self.texts.push(key as usize, value);
-                key
-            }
-        };
-        let ends = self.texts.offsets.0.get(self.last as usize..);
-        if let Some(&[from, to, ..]) = ends {
-            self.last_bytes = from as usize..to as usize;
-        }
-        if self.last > 0 && self.keys.is_empty() {
-            self.keys.resize(row, 0);
-        }
-    }
-
-    pub fn end(&mut self, rows: usize) {
+    fn end(&mut self, rows: usize) {
         self.present.end(rows);
         if !self.keys.is_empty() {
             self.keys.resize(rows, 0);
         }
-        self.texts.end(self.known.len());
+        self.texts.end(self.texts.offsets.rows());
     }
 
-    pub fn room(&self) -> usize {
+    fn room(&self) -> usize {
         self.present.room() + room(size_of_val(self.keys.as_slice())) + self.texts.room()
     }
 
-    pub fn store(&mut self, block: &mut Block) {
+    fn store(&mut self, block: &mut Block) {
         self.present.store(block);
         self.part = match self.keys.len() {
             0 => block.zeros(self.present.rows() * size_of::<i32>()),
@@ -268,16 +274,135 @@ impl Names {
         self.texts.store(block);
     }
 
-    pub fn array(&mut self, bytes: &Buffer) -> ArrayRef {
+    fn array(&mut self, bytes: &Buffer) -> ArrayRef {
         let keys = ScalarBuffer::new(self.part.of(bytes), 0, self.present.rows());
         let keys = Int32Array::new(keys, self.present.nulls(bytes));
         empty(&mut self.keys);
-        self.known.clear();
         Arc::new(DictionaryArray::<Int32Type>::new(keys, self.texts.array(bytes)))
     }
 }
 
-/// Whether two texts are the same. Names are short: a call for each would take longer than to compare them.
+/// Few different texts: each is stored once a batch.
+#[derive(Debug, Default)]
+pub struct Names {
+    shared: Shared,
+    known: HashMap<Box<[u8]>, i32>,
+}
+
+impl Names {
+    #[inline]
+    pub fn push(&mut self, row: usize, value: &[u8]) {
+        if !self.shared.is_last(value) {
+            self.find(row, value);
+        }
+        self.shared.push(row);
+    }
+
+    fn find(&mut self, row: usize, value: &[u8]) {
+        let key = match self.known.get(value) {
+            Some(key) => *key,
+            None => {
+                let key = self.shared.add(value);
+                self.known.insert(value.into(), key);
+                key
+            }
+        };
+        self.shared.choose(row, key);
+    }
+
+    pub fn end(&mut self, rows: usize) {
+        self.shared.end(rows);
+    }
+
+    pub fn room(&self) -> usize {
+        self.shared.room()
+    }
+
+    pub fn store(&mut self, block: &mut Block) {
+        self.shared.store(block);
+    }
+
+    pub fn array(&mut self, bytes: &Buffer) -> ArrayRef {
+        self.known.clear();
+        self.shared.array(bytes)
+    }
+}
+
+/// Texts of any length of which many come again soon: one that does is not stored again. Which came lately is told by a few of
+/// their bytes, so that one that never comes again costs hardly more than to store it.
+#[derive(Debug)]
+pub struct Recurring {
+    shared: Shared,
+    /// The last text of each mark, plus one.
+    lately: [u32; MARKS],
+}
+
+/// Texts that are remembered, at most.
+const MARKS: usize = 64;
+
+impl Default for Recurring {
+    fn default() -> Self {
+        Self { shared: Shared::default(), lately: [0; MARKS] }
+    }
+}
+
+impl Recurring {
+    /// Returns how many bytes had to be stored.
+    #[inline]
+    pub fn push(&mut self, row: usize, value: &[u8]) -> usize {
+        let stored = if self.shared.is_last(value) { 0 } else { self.find(row, value) };
+        self.shared.push(row);
+        stored
+    }
+
+    fn find(&mut self, row: usize, value: &[u8]) -> usize {
+        let lately = &mut self.lately[mark(value)];
+        if let Some(key) = lately.checked_sub(1)
+            && same(&self.shared.texts.bytes[self.shared.place(key as i32)], value)
+        {
+            self.shared.choose(row, key as i32);
+            return 0;
+        }
+        let key = self.shared.add(value);
+        *lately = key as u32 + 1;
+        self.shared.choose(row, key);
+        value.len()
+    }
+
+    pub fn end(&mut self, rows: usize) {
+        self.shared.end(rows);
+    }
+
+    pub fn room(&self) -> usize {
+        self.shared.room()
+    }
+
+    pub fn store(&mut self, block: &mut Block) {
+        self.shared.store(block);
+    }
+
+    pub fn array(&mut self, bytes: &Buffer) -> ArrayRef {
+        self.lately = [0; MARKS];
+        self.shared.array(bytes)
+    }
+}
+
+/// Texts of one mark may be the same, others are not.
+#[inline]
+fn mark(text: &[u8]) -> usize {
+    const WORD: usize = size_of::<u64>();
+    // the middle is where texts that begin and end alike differ first: an id, a name
+    let word = |at: usize| text.get(at..).and_then(|t| t.first_chunk::<WORD>()).map_or(0, |word| u64::from_le_bytes(*word));
+    let words = match text.len().checked_sub(WORD) {
+        Some(end) => [word(0), word(end / 2), word(end)],
+        None => [text.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte)), 0, 0],
+    };
+    let mixed =
+        words.iter().fold(text.len() as u64, |sum, word| (sum ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29));
+    mixed as usize % MARKS
+}
+
+/// Whether two texts are the same. Most are short: a call for each would take longer than to compare them.
 #[inline]
 fn same(a: &[u8], b: &[u8]) -> bool {
     const WORD: usize = size_of::<u64>();

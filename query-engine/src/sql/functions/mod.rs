@@ -1,4 +1,4 @@
-//! SQL functions of earshot's own, one file each.
+//! SQL functions of earshot's own, one file each, and what DataFusion's lack for text in dictionaries.
 //!
 //! | function | gives |
 //! |---|---|
@@ -12,13 +12,22 @@
 //! FROM mysql_events GROUP BY statement ORDER BY calls DESC
 //! ```
 
+mod approx_distinct;
+mod concat;
 mod normalize_sql;
 mod sql_fingerprint;
 mod text;
 
-use datafusion::logical_expr::ScalarUDF;
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
+
+pub(super) use concat::ConcatPlanner;
 
 /// The functions that a session has besides DataFusion's.
 pub(super) fn all() -> [ScalarUDF; 2] {
     [ScalarUDF::from(normalize_sql::NormalizeSql::default()), ScalarUDF::from(sql_fingerprint::SqlFingerprint::default())]
+}
+
+/// Aggregate functions that take the place of DataFusion's.
+pub(super) fn aggregates() -> [AggregateUDF; 1] {
+    [AggregateUDF::from(approx_distinct::ApproxDistinct::default())]
 }
