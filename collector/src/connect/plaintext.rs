@@ -119,19 +119,26 @@ impl Tracker {
         self.writer.losses.add("tls", "no_connection_evidence", "message", messages, bytes);
     }
 
+    /// What is said inside a connection has the same process at the other end.
+    fn peer_of_base(&mut self, base: u64, inside: u64) {
+        let Some(peer) = self.connections.get(base).map(|base| base.identity.peer.clone()) else { return };
+        if let Some(inside) = self.connections.get_mut(inside) {
+            inside.identity.peer = peer;
+        }
+    }
+
     /// Makes sure that the plaintext has its connection. False when there is no connection that it can belong to.
     fn plain_connection(&mut self, plain: &Plain<'_>) -> bool {
         let key = key_of(plain.data.key);
         let Some(base) = self.connections.get_mut(plain.data.key) else { return false };
         base.last_ns = base.last_ns.max(plain.data.at.mono_ns);
-        let peer = base.identity.peer.clone();
         if let Some(known) = self.connections.get_mut(key) {
             if known.session != plain.session {
                 known.goes_on_as(plain.session);
             }
             known.identity.confidence = confidence(plain.evidence);
             if known.identity.peer.pid() == 0 {
-                known.identity.peer = peer;
+                self.peer_of_base(plain.data.key, key);
             }
             return true;
         }
