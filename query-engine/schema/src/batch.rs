@@ -14,7 +14,7 @@ use arrow_buffer::Buffer;
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
 use block::{Block, room};
-use values::{Bools, Lists, Names, Numbers, Recurring, Texts};
+use values::{Bools, Lists, Numbers, Shared, Texts};
 
 use crate::{Column, ColumnWriter, Columns, Table, Type, Value};
 
@@ -43,8 +43,7 @@ enum Values {
     Int32(Numbers<i32>),
     Int64(Numbers<i64>),
     Text(Texts),
-    Recurring(Recurring),
-    Name(Names),
+    Shared(Shared),
     Time(Numbers<i64>),
     List(Lists),
 }
@@ -56,8 +55,8 @@ impl Values {
             Type::Int32 => Values::Int32(Numbers::default()),
             Type::Int64 => Values::Int64(Numbers::default()),
             Type::Text => Values::Text(Texts::default()),
-            Type::Recurring => Values::Recurring(Recurring::default()),
-            Type::Name => Values::Name(Names::default()),
+            Type::Recurring => Values::Shared(Shared::recurring()),
+            Type::Name => Values::Shared(Shared::names()),
             Type::Time => Values::Time(Numbers::default()),
             Type::List => Values::List(Lists::default()),
         }
@@ -70,8 +69,7 @@ impl Values {
             Values::Int32(v) => v.end(rows),
             Values::Int64(v) | Values::Time(v) => v.end(rows),
             Values::Text(v) => v.end(rows),
-            Values::Recurring(v) => v.end(rows),
-            Values::Name(v) => v.end(rows),
+            Values::Shared(v) => v.end(rows),
             Values::List(v) => v.end(rows),
         }
     }
@@ -83,8 +81,7 @@ impl Values {
             Values::Int32(v) => v.room(),
             Values::Int64(v) | Values::Time(v) => v.room(),
             Values::Text(v) => v.room(),
-            Values::Recurring(v) => v.room(),
-            Values::Name(v) => v.room(),
+            Values::Shared(v) => v.room(),
             Values::List(v) => v.room(),
         }
     }
@@ -95,8 +92,7 @@ impl Values {
             Values::Int32(v) => v.store(block),
             Values::Int64(v) | Values::Time(v) => v.store(block),
             Values::Text(v) => v.store(block),
-            Values::Recurring(v) => v.store(block),
-            Values::Name(v) => v.store(block),
+            Values::Shared(v) => v.store(block),
             Values::List(v) => v.store(block),
         }
     }
@@ -108,8 +104,7 @@ impl Values {
             Values::Int32(v) => v.array(bytes),
             Values::Int64(v) => v.array(bytes),
             Values::Text(v) => v.array(bytes),
-            Values::Recurring(v) => v.array(bytes),
-            Values::Name(v) => v.array(bytes),
+            Values::Shared(v) => v.array(bytes),
             Values::Time(v) => v.times(bytes),
             Values::List(v) => v.array(bytes),
         }
@@ -219,13 +214,12 @@ impl ColumnWriter for BatchBuilder {
                 (Values::Bool(column), Value::Bool(value)) => column.push(row, value),
                 (Values::Int32(column), Value::Int32(value)) => column.push(row, value),
                 (Values::Int64(column) | Values::Time(column), Value::Int64(value)) => column.push(row, value),
-                (Values::Name(column), Value::Text(value)) => column.push(row, value),
                 (Values::Text(column), Value::Text(value)) => {
                     self.text_bytes += value.len();
                     self.stored_text_bytes += value.len();
                     column.push(row, value);
                 }
-                (Values::Recurring(column), Value::Text(value)) => {
+                (Values::Shared(column), Value::Text(value)) => {
                     self.text_bytes += value.len();
                     self.stored_text_bytes += column.push(row, value);
                 }

@@ -168,6 +168,19 @@ impl Texts {
         self.offsets.push(row, self.bytes.len());
     }
 
+    /// Where a row's text is among the bytes of all.
+    #[inline]
+    fn place(&self, row: usize) -> Range<usize> {
+        match self.offsets.0.get(row..) {
+            Some(&[from, to, ..]) => from as usize..to as usize,
+            _ => 0..0,
+        }
+    }
+
+    fn get(&self, row: usize) -> &[u8] {
+        &self.bytes[self.place(row)]
+    }
+
     pub fn end(&mut self, rows: usize) {
         self.present.end(rows);
         if !self.bytes.is_empty() {
@@ -200,60 +213,101 @@ impl Texts {
 }
 
 /// Texts of which each is stored once for many rows, and which of them each row has.
-#[derive(Debug, Default)]
-struct Shared {
+#[derive(Debug)]
+pub struct Shared {
     present: Present,
     /// Which of the texts each row has; empty while that is the first for all of them.
     keys: Vec<i32>,
     texts: Texts,
+    known: Known,
     /// The text of the last row that has one, and where it is among the bytes of all.
     last: i32,
     last_bytes: Range<usize>,
     part: Part,
 }
 
+/// Which of the stored texts are found again.
+#[derive(Debug)]
+enum Known {
+    /// All: there are few.
+    All(HashMap<Box<[u8]>, i32>),
+    /// The last of each mark, plus one. So one that never comes again costs hardly more than to store it.
+    Lately(Box<[u32; MARKS]>),
+}
+
+/// Texts that are found again, at most, where not all are.
+const MARKS: usize = 64;
+
 impl Shared {
-    /// Whether it is the last row's text: rows of one connection follow each other, so that is the likeliest.
-    #[inline]
-    fn is_last(&self, value: &[u8]) -> bool {
-        self.present.any() && self.texts.bytes.get(self.last_bytes.clone()).is_some_and(|last| same(last, value))
-    }
-
-    /// Where a text is among the bytes of all.
-    #[inline]
-    fn place(&self, key: i32) -> Range<usize> {
-        match self.texts.offsets.0.get(key as usize..) {
-            Some(&[from, to, ..]) => from as usize..to as usize,
-            _ => 0..0,
+    fn new(known: Known) -> Self {
+        Self {
+            present: Present::default(),
+            keys: vec![],
+            texts: Texts::default(),
+            known,
+            last: 0,
+            last_bytes: 0..0,
+            part: Part::default(),
         }
     }
 
-    fn add(&mut self, value: &[u8]) -> i32 {
-        let key = self.texts.offsets.rows();
-        self.texts.push(key, value);
-        key as i32
+    /// Few different texts.
+    pub fn names() -> Self {
+        Self::new(Known::All(HashMap::new()))
     }
 
-    /// The row that follows has this text.
-    #[inline]
-    fn choose(&mut self, row: usize, key: i32) {
-        self.last = key;
-        self.last_bytes = self.place(key);
-        if key > 0 && self.keys.is_empty() {
-            self.keys.resize(row, 0);
-        }
+    /// Texts of any length, of which many come again soon.
+    pub fn recurring() -> Self {
+        Self::new(Known::Lately(Box::new([0; MARKS])))
     }
 
+    /// Returns how many bytes had to be stored.
     #[inline]
-    fn push(&mut self, row: usize) {
+    pub fn push(&mut self, row: usize, value: &[u8]) -> usize {
+        // rows of one connection follow each other, so the last text is the likeliest
+        let last = self.texts.bytes.get(self.last_bytes.clone()).filter(|_| self.present.any());
+        let stored = if last.is_some_and(|last| same(last, value)) { 0 } else { self.find(row, value) };
         if !self.keys.is_empty() {
             self.keys.resize(row, 0);
             self.keys.push(self.last);
         }
         self.present.push(row);
+        stored
     }
 
-    fn end(&mut self, rows: usize) {
+    fn find(&mut self, row: usize, value: &[u8]) -> usize {
+        let next = self.texts.offsets.rows() as i32;
+        self.last = match &mut self.known {
+            Known::All(known) => match known.get(value) {
+                Some(key) => *key,
+                None => {
+                    known.insert(value.into(), next);
+                    next
+                }
+            },
+            Known::Lately(lately) => {
+                let lately = &mut lately[mark(value)];
+                match lately.checked_sub(1) {
+                    Some(key) if same(self.texts.get(key as usize), value) => key as i32,
+                    _ => {
+                        *lately = next as u32 + 1;
+                        next
+                    }
+                }
+            }
+        };
+        let is_new = self.last == next;
+        if is_new {
+            self.texts.push(next as usize, value);
+        }
+        self.last_bytes = self.texts.place(self.last as usize);
+        if self.last > 0 && self.keys.is_empty() {
+            self.keys.resize(row, 0);
+        }
+        if is_new { value.len() } else { 0 }
+    }
+
+    pub fn end(&mut self, rows: usize) {
         self.present.end(rows);
         if !self.keys.is_empty() {
             self.keys.resize(rows, 0);
@@ -261,11 +315,11 @@ impl Shared {
         self.texts.end(self.texts.offsets.rows());
     }
 
-    fn room(&self) -> usize {
+    pub fn room(&self) -> usize {
         self.present.room() + room(size_of_val(self.keys.as_slice())) + self.texts.room()
     }
 
-    fn store(&mut self, block: &mut Block) {
+    pub fn store(&mut self, block: &mut Block) {
         self.present.store(block);
         self.part = match self.keys.len() {
             0 => block.zeros(self.present.rows() * size_of::<i32>()),
@@ -274,116 +328,15 @@ impl Shared {
         self.texts.store(block);
     }
 
-    fn array(&mut self, bytes: &Buffer) -> ArrayRef {
+    pub fn array(&mut self, bytes: &Buffer) -> ArrayRef {
         let keys = ScalarBuffer::new(self.part.of(bytes), 0, self.present.rows());
         let keys = Int32Array::new(keys, self.present.nulls(bytes));
         empty(&mut self.keys);
+        match &mut self.known {
+            Known::All(known) => known.clear(),
+            Known::Lately(lately) => lately.fill(0),
+        }
         Arc::new(DictionaryArray::<Int32Type>::new(keys, self.texts.array(bytes)))
-    }
-}
-
-/// Few different texts: each is stored once a batch.
-#[derive(Debug, Default)]
-pub struct Names {
-    shared: Shared,
-    known: HashMap<Box<[u8]>, i32>,
-}
-
-impl Names {
-    #[inline]
-    pub fn push(&mut self, row: usize, value: &[u8]) {
-        if !self.shared.is_last(value) {
-            self.find(row, value);
-        }
-        self.shared.push(row);
-    }
-
-    fn find(&mut self, row: usize, value: &[u8]) {
-        let key = match self.known.get(value) {
-            Some(key) => *key,
-            None => {
-                let key = self.shared.add(value);
-                self.known.insert(value.into(), key);
-                key
-            }
-        };
-        self.shared.choose(row, key);
-    }
-
-    pub fn end(&mut self, rows: usize) {
-        self.shared.end(rows);
-    }
-
-    pub fn room(&self) -> usize {
-        self.shared.room()
-    }
-
-    pub fn store(&mut self, block: &mut Block) {
-        self.shared.store(block);
-    }
-
-    pub fn array(&mut self, bytes: &Buffer) -> ArrayRef {
-        self.known.clear();
-        self.shared.array(bytes)
-    }
-}
-
-/// Texts of any length of which many come again soon: one that does is not stored again. Which came lately is told by a few of
-/// their bytes, so that one that never comes again costs hardly more than to store it.
-#[derive(Debug)]
-pub struct Recurring {
-    shared: Shared,
-    /// The last text of each mark, plus one.
-    lately: [u32; MARKS],
-}
-
-/// Texts that are remembered, at most.
-const MARKS: usize = 64;
-
-impl Default for Recurring {
-    fn default() -> Self {
-        Self { shared: Shared::default(), lately: [0; MARKS] }
-    }
-}
-
-impl Recurring {
-    /// Returns how many bytes had to be stored.
-    #[inline]
-    pub fn push(&mut self, row: usize, value: &[u8]) -> usize {
-        let stored = if self.shared.is_last(value) { 0 } else { self.find(row, value) };
-        self.shared.push(row);
-        stored
-    }
-
-    fn find(&mut self, row: usize, value: &[u8]) -> usize {
-        let lately = &mut self.lately[mark(value)];
-        if let Some(key) = lately.checked_sub(1)
-            && same(&self.shared.texts.bytes[self.shared.place(key as i32)], value)
-        {
-            self.shared.choose(row, key as i32);
-            return 0;
-        }
-        let key = self.shared.add(value);
-        *lately = key as u32 + 1;
-        self.shared.choose(row, key);
-        value.len()
-    }
-
-    pub fn end(&mut self, rows: usize) {
-        self.shared.end(rows);
-    }
-
-    pub fn room(&self) -> usize {
-        self.shared.room()
-    }
-
-    pub fn store(&mut self, block: &mut Block) {
-        self.shared.store(block);
-    }
-
-    pub fn array(&mut self, bytes: &Buffer) -> ArrayRef {
-        self.lately = [0; MARKS];
-        self.shared.array(bytes)
     }
 }
 
