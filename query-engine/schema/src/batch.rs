@@ -347,8 +347,10 @@ mod tests {
         }
     }
 
+    type Said = Option<Vec<u8>>;
+
     /// Texts as they come back, how many the dictionary has, and how many bytes were stored.
-    fn recurring(builder: &mut BatchBuilder, texts: &[Option<Vec<u8>>]) -> (Vec<Option<String>>, usize, usize) {
+    fn recurring(builder: &mut BatchBuilder, texts: &[Said]) -> (Vec<Option<String>>, usize, usize) {
         for text in texts {
             builder.row(&[
                 &HostPrefix { time: Some(1), ..Default::default() },
@@ -376,7 +378,7 @@ mod tests {
     fn texts_that_recur_are_stored_once() {
         let mut builder = BatchBuilder::new(Talk::TABLE);
         let long = |n: usize| Some(format!("{}{n}{}", "a".repeat(500), "b".repeat(500)).into_bytes());
-        let rounds: [(Vec<Option<Vec<u8>>>, usize, usize); 5] = [
+        let rounds: [(Vec<Said>, usize, usize); 5] = [
             (vec![long(1); 100], 1, 1001),
             ((0..100).map(|n| if n % 5 == 0 { None } else { long(n % 3) }).collect(), 3, 3003),
             (vec![None; 9], 0, 0),
