@@ -112,14 +112,8 @@ fn writes(elf: &Elf<'_>, symbols: &[Symbol]) -> Result<Option<Vec<Site>>, Error>
     if lengths.is_empty() || !lengths.iter().all(|value| matches!(value, Value::Frame(_))) {
         return Ok(None);
     }
-    let Some(begins) = one.begins() else { return Ok(None) };
-    let [object, kind, buffer, lengths, pipelines] = [0, 1, 2, 3, 4].map(|n| begins.state.place_of(n));
-    let Some(site) = one.site(begins, Call::Sealed, [object, buffer, lengths]) else { return Ok(None) };
-    if kind == Place::Unknown || pipelines == Place::Unknown {
-        return Ok(None);
-    }
-    let only_if = [(kind, APPLICATION_DATA), NO_CONDITIONS[1]];
-    let mut sites = vec![Site { result: pipelines, only_if, ..site }];
+    let Some(begins) = one.beginnings().find_map(|node| one.sealed(node)) else { return Ok(None) };
+    let mut sites = vec![begins];
     if all.graph.nodes.values().any(|node| constant(&node.instruction) == Some(MULTIBLOCK_FLAG)) {
         let Some(together) = all.together() else { return Ok(None) };
         sites.push(together);
@@ -128,17 +122,29 @@ fn writes(elf: &Elf<'_>, symbols: &[Symbol]) -> Result<Option<Vec<Site>>, Error>
 }
 
 impl Explored<'_> {
-    /// The first emulated instruction, before any branch.
-    fn begins(&self) -> Option<&Node> {
-        let mut address = self.graph.entry;
-        loop {
-            let node = self.graph.nodes.get(&address)?;
-            if emulated(node.code()) {
-                return Some(node).filter(|node| !self.graph.repeats(node.instruction.ip()));
-            }
-            let Next::Go { next: Some(next), target: None } = node.next else { return None };
-            address = next;
+    /// Where the function begins, the best first: its first branch, which the kernel emulates without writing to memory, and the
+    /// emulated instructions before it.
+    fn beginnings(&self) -> impl Iterator<Item = &Node> {
+        let mut straight = vec![];
+        let mut address = Some(self.graph.entry);
+        while let Some(node) = address.and_then(|address| self.graph.nodes.get(&address)) {
+            straight.push(node);
+            address = match node.next {
+                Next::Go { next, target: None } if !is_call(node) => next,
+                _ => None,
+            };
         }
+        let branch = straight.pop_if(|node| matches!(node.next, Next::Go { next: Some(_), target: Some(_) }));
+        let fits = |node: &&Node| emulated(node.code()) && !self.graph.repeats(node.instruction.ip());
+        branch.into_iter().chain(straight).filter(fits)
+    }
+
+    /// Where a record begins to be made, if what it is made of is known there.
+    fn sealed(&self, node: &Node) -> Option<Site> {
+        let [object, kind, buffer, lengths, pipelines] = [0, 1, 2, 3, 4].map(|n| node.state.place_of(n));
+        let site = self.site(node, Call::Sealed, [object, buffer, lengths])?;
+        let only_if = [(kind, APPLICATION_DATA), NO_CONDITIONS[1]];
+        [kind, pipelines].iter().all(|place| *place != Place::Unknown).then_some(Site { result: pipelines, only_if, ..site })
     }
 
     /// The call of a cipher that makes several records: it is given an address in the frame.

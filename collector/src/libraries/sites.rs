@@ -40,7 +40,8 @@ pub fn probes(analysis: &Analysis, path: &str) -> Vec<Probe> {
                 only_if: site.only_if.map(|(at, value)| Condition { at: place(at), value }),
                 go: analysis.layout.map(descriptor).unwrap_or_default(),
                 ..Default::default()
-            },
+            }
+            .arranged(),
             target,
             reason: format!("{kind}: {}{sure}", site.reason),
         });

@@ -23,7 +23,9 @@ pub use counters::{Count, Counters, hook};
 pub use data_event::{DataHeader, Peer, direction, flags};
 pub use heap_event::{HeapCounts, HeapSample, HeapSession, HeapSite, allocator};
 pub use limits::*;
-pub use plain_event::{Condition, GoDescriptor, Place, PlainHeader, SessionKey, Site, call, evidence, moment, place, runtime};
+pub use plain_event::{
+    Condition, GoDescriptor, Place, PlainHeader, SessionKey, Site, call, evidence, moment, place, runtime, words,
+};
 pub use process_event::{ExecEvent, ExitEvent, ForkEvent, RenameEvent};
 pub use python::{PYTHON_FRAMES_MAX, PYTHON_THREADS_MAX, PYTHONS_MAX, Python, PythonHeader};
 pub use sample_event::{SampleHeader, Waker, begins, ended, sample, waker};

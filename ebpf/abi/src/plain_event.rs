@@ -97,8 +97,23 @@ pub struct Place {
     pub kind: u8,
     /// x86-64: rax 0, rdx 1, rcx 2, rbx 3, rsi 4, rdi 5, rbp 6, rsp 7, r8 to r15.
     pub register: u8,
-    pub _pad: u16,
+    /// Which of the [`words`] at a hit the value is in, and from which of its bits on: see [`Site::arranged`].
+    pub word: u8,
+    pub shift: u8,
     pub offset: i32,
+}
+
+/// What a hit is looked at in: all that a site may ask for, read at once.
+pub mod words {
+    /// The registers, by their DWARF numbers.
+    pub const REGISTERS: usize = 16;
+    /// Then the stack, from [`super::Site::stack_from`] on.
+    pub const STACK: usize = 8;
+    /// Then a 0, for what is nowhere.
+    pub const ZERO: u8 = (REGISTERS + STACK) as u8;
+    pub const COUNT: usize = REGISTERS + STACK + 1;
+    /// It is in none of them: further away on the stack.
+    pub const BEYOND: u8 = COUNT as u8;
 }
 
 /// Where the descriptor behind a Go `tls.Conn` is, in bytes from the beginning of each structure that leads to it.
@@ -131,7 +146,9 @@ pub struct Site {
     pub runtime: u8,
     /// A value of [`moment`].
     pub moment: u8,
-    pub _pad: u8,
+    /// How many bytes of the stack hold values, from `stack_from` bytes from the stack pointer on.
+    pub stack_bytes: u8,
+    pub stack_from: i32,
     pub object: Place,
     pub buffer: Place,
     pub length: Place,
@@ -146,6 +163,42 @@ pub struct Site {
     pub go: GoDescriptor,
 }
 
+/// Bytes of a register, and of a word of the stack.
+const WORD_BYTES: i32 = 8;
+
+impl Site {
+    /// With the word of each place. As much of the stack is read as holds the values that are nearest to its top.
+    pub fn arranged(mut self) -> Site {
+        let whole = [self.object, self.buffer, self.length, self.result];
+        let halves = self.only_if.map(|condition| condition.at);
+        let all = whole.iter().chain(&halves).filter(|at| at.kind == place::STACK);
+        let from = all.clone().map(|at| at.offset & -WORD_BYTES).min().unwrap_or(0);
+        let mut bytes = 0;
+        let mut arrange = |at: &mut Place, size: i32| {
+            let distance = i64::from(at.offset) - i64::from(from);
+            (at.word, at.shift) = match at.kind {
+                place::REGISTER => (at.register, 0),
+                place::STACK if distance % i64::from(size) != 0 => (words::BEYOND, 0),
+                place::STACK if distance >= words::STACK as i64 * i64::from(WORD_BYTES) => (words::BEYOND, 0),
+                place::STACK => {
+                    let (word, byte) = (distance as i32 / WORD_BYTES, distance as i32 % WORD_BYTES);
+                    bytes = bytes.max((word + 1) * WORD_BYTES);
+                    ((words::REGISTERS as i32 + word) as u8, byte as u8 * 8)
+                }
+                _ => (words::ZERO, 0),
+            };
+        };
+        for at in [&mut self.object, &mut self.buffer, &mut self.length, &mut self.result] {
+            arrange(at, WORD_BYTES);
+        }
+        for condition in &mut self.only_if {
+            arrange(&mut condition.at, WORD_BYTES / 2);
+        }
+        (self.stack_from, self.stack_bytes) = (from, bytes as u8);
+        self
+    }
+}
+
 /// A TLS session's object in a process.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -155,4 +208,4 @@ pub struct SessionKey {
     pub _pad: u32,
 }
 
-const _: () = assert!(size_of::<PlainHeader>() == 56 && size_of::<Site>() == 80 && size_of::<SessionKey>() == 16);
+const _: () = assert!(size_of::<PlainHeader>() == 56 && size_of::<Site>() == 84 && size_of::<SessionKey>() == 16);

@@ -15,7 +15,8 @@ use ebpf_abi::{HEAP_A_SECOND_MAX, HeapSample, HeapSession, HeapSite, allocator, 
 
 use crate::kernel::read_user;
 use crate::maps::{HEAP_BUSY, HEAP_COUNTS, HEAP_LIVE, HEAP_PORTIONS, HEAP_SESSION, HEAP_SITES, HEAP_THREADS, counters};
-use crate::plain_calls::{add, value};
+use crate::places::value;
+use crate::plain_calls::add;
 use crate::portions::{self, Limits};
 use crate::sample::{HEAP, take};
 

@@ -16,6 +16,7 @@ mod heap;
 mod kernel;
 mod listeners;
 mod maps;
+mod places;
 mod plain_calls;
 mod plain_copy;
 mod portions;

@@ -3,6 +3,8 @@
 //! What each function does and where its arguments are comes from user space, a [`Site`] for each probed instruction: these
 //! programs know of objects, buffers and results, not of any library.
 
+use core::mem::MaybeUninit;
+
 use aya_ebpf::{
     EbpfContext,
     bindings::pt_regs,
@@ -11,14 +13,14 @@ use aya_ebpf::{
     programs::{ProbeContext, RetProbeContext},
 };
 use ebpf_abi::{
-    CHUNK_BYTES, Condition, Count, GoDescriptor, Place, SLICES_MAX, SessionKey, Site, call, direction, evidence, moment, place,
-    policy, runtime,
+    CHUNK_BYTES, Count, GoDescriptor, SLICES_MAX, SessionKey, Site, call, direction, evidence, moment, place, policy, runtime,
 };
 
 use crate::calls::{self, Call, CallKey};
 use crate::evidence::{self as threads, ThreadState, Touch};
 use crate::kernel::{OWN_PID, read_user};
 use crate::maps::{SESSIONS, SITE_HITS, SITES, counters};
+use crate::places::{Words, value};
 use crate::plain_copy;
 use crate::sessions::{self, Session};
 
@@ -96,50 +98,6 @@ unsafe fn site(regs: *mut pt_regs) -> Option<&'static Site> {
             add(hits, 1);
         }
         SITES.get(index)
-    }
-}
-
-/// The value at a place; 0 when it cannot be read.
-#[inline(always)]
-pub unsafe fn value(regs: *const pt_regs, at: &Place) -> u64 {
-    unsafe {
-        if at.kind == place::STACK {
-            return on_stack(regs, at).unwrap_or(0);
-        }
-        if at.kind != place::REGISTER {
-            return 0;
-        }
-        in_register(regs, at)
-    }
-}
-
-#[inline(always)]
-unsafe fn on_stack(regs: *const pt_regs, at: &Place) -> Option<u64> {
-    unsafe { read_user::<u64>((*regs).rsp.wrapping_add(at.offset as i64 as u64)) }
-}
-
-/// Registers are read one by one: the verifier allows no computed offset into them.
-#[inline(always)]
-unsafe fn in_register(regs: *const pt_regs, at: &Place) -> u64 {
-    unsafe {
-        match at.register {
-            0 => (*regs).rax,
-            1 => (*regs).rdx,
-            2 => (*regs).rcx,
-            3 => (*regs).rbx,
-            4 => (*regs).rsi,
-            5 => (*regs).rdi,
-            6 => (*regs).rbp,
-            7 => (*regs).rsp,
-            8 => (*regs).r8,
-            9 => (*regs).r9,
-            10 => (*regs).r10,
-            11 => (*regs).r11,
-            12 => (*regs).r12,
-            13 => (*regs).r13,
-            14 => (*regs).r14,
-            _ => (*regs).r15,
-        }
     }
 }
 
@@ -232,11 +190,6 @@ unsafe fn entered(regs: *mut pt_regs, site: &Site) {
     }
 }
 
-#[inline(always)]
-unsafe fn holds(regs: *const pt_regs, condition: &Condition) -> bool {
-    unsafe { condition.at.kind == place::NOWHERE || value(regs, &condition.at) as u32 == condition.value }
-}
-
 /// The sum of so many words.
 #[inline(always)]
 unsafe fn sum(at: u64, words: u64) -> u64 {
@@ -254,7 +207,11 @@ unsafe fn sum(at: u64, words: u64) -> u64 {
 #[inline(never)]
 unsafe fn passed(regs: *mut pt_regs, site: &Site) {
     unsafe {
-        if !holds(regs, &site.only_if[0]) || !holds(regs, &site.only_if[1]) {
+        let mut words = MaybeUninit::uninit();
+        Words::read(&mut words, regs, site);
+        let words = words.assume_init_ref();
+        let at = |place| words.value(regs, place);
+        if !words.hold(regs, &site.only_if[0]) || !words.hold(regs, &site.only_if[1]) {
             return;
         }
         let key = key(regs, site);
@@ -262,9 +219,9 @@ unsafe fn passed(regs: *mut pt_regs, site: &Site) {
             return;
         }
         let writing = site.call != call::OPENED;
-        let (mut buffer, mut length) = (value(regs, &site.buffer), value(regs, &site.length));
+        let (mut buffer, mut length) = (at(&site.buffer), at(&site.length));
         if site.call == call::SEALED {
-            length = sum(length, value(regs, &site.result));
+            length = sum(length, at(&site.result));
         } else if site.call == call::SEALED_TOGETHER {
             let Some([_, at, together]) = read_user::<[u64; 3]>(buffer) else { return unread(0) };
             (buffer, length) = (at, together);
@@ -272,7 +229,7 @@ unsafe fn passed(regs: *mut pt_regs, site: &Site) {
         if length == 0 {
             return;
         }
-        let object = value(regs, &site.object);
+        let object = at(&site.object);
         if object == 0 {
             return unread(length);
         }
