@@ -24,7 +24,7 @@ pub use clock::{Clock, boottime_minus_monotonic_ns, monotonic_ns, thread_cpu_ns}
 pub use heap::{HeapProbe, HeapProbes};
 pub use mapped_file::MappedFile;
 pub use mappings::{Mapped, Mappings};
-pub use privileges::{can_read_kernel, missing_privileges, prefer_this_thread, raise_limits, release_memory};
+pub use privileges::{can_read_kernel, give_way, missing_privileges, prefer_this_thread, raise_limits, release_memory};
 pub use record::{PythonFrames, Record, Sample, decode, decode_python, decode_sample};
 pub use samples::{PROFILE_HZ_MAX, Wanted as WantedSamples, period_ns};
 pub use unwind_maps::UnwindMaps;

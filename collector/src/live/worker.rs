@@ -10,7 +10,7 @@ use protocol_parsers::Wanted;
 use super::bridge;
 use super::budget::Meter;
 use crate::connect::{Consumer, Context, Decision, PolicyControl, Tracker};
-use crate::kernel::{Policies, Ring, decode, monotonic_ns};
+use crate::kernel::{Policies, Ring, decode, give_way, monotonic_ns};
 
 /// Records that are read before the clock is looked at again.
 const READ_MAX: usize = 4096;
@@ -22,6 +22,8 @@ const PAUSE_NS_MIN: u64 = 1_000_000;
 const PAUSE_NS_MAX: u64 = 10_000_000;
 /// Bytes of a pass after which the next pause is shorter in any case: else the ring buffer might be full before the next pass.
 const MANY_BYTES: usize = RING_BYTES as usize / 8;
+/// How long after such a pass a reader does not give way to other programs.
+const HURRY_NS: u64 = 1_000_000_000;
 /// The pause of a reader that had nothing to do for a while.
 const IDLE_PAUSE: Duration = Duration::from_millis(40);
 /// Passes without a record until the longer pause.
@@ -36,6 +38,24 @@ fn next_pause_ns(last_ns: u64, pass_ns: u64, bytes: usize) -> u64 {
     let fitting = last_ns.saturating_mul(PASS_NS) / pass_ns.max(1);
     let most = if bytes >= MANY_BYTES { last_ns / 2 } else { last_ns * 2 };
     fitting.clamp(last_ns / 2, most).clamp(PAUSE_NS_MIN, PAUSE_NS_MAX)
+}
+
+/// Whether a reader gives way to other programs: not while its ring buffer fills.
+#[derive(Default)]
+struct Way {
+    given: bool,
+    hurried_ns: u64,
+}
+
+impl Way {
+    /// Some when it changes.
+    fn after_pass(&mut self, now_ns: u64, bytes: usize) -> Option<bool> {
+        if bytes >= MANY_BYTES {
+            self.hurried_ns = now_ns;
+        }
+        let given = now_ns.saturating_sub(self.hurried_ns) >= HURRY_NS;
+        (std::mem::replace(&mut self.given, given) != given).then_some(given)
+    }
 }
 
 /// Takes raw records as they come.
@@ -79,6 +99,7 @@ impl Worker {
         let mut tracker = Tracker::new(self.context.clone(), policies);
         let (mut flushed, mut ticked, mut idle) = (0, 0, 0);
         let mut pause_ns = PAUSE_NS_MAX;
+        let mut way = Way::default();
         loop {
             let stopping = self.stop.load(Ordering::Relaxed);
             let recorder = self.recorder.clone();
@@ -116,6 +137,9 @@ impl Worker {
                 tracker.flush();
             }
             idle = if n == 0 { idle + 1 } else { 0 };
+            if let Some(gives_way) = way.after_pass(now, waited) {
+                give_way(gives_way);
+            }
             pause_ns = next_pause_ns(pause_ns, monotonic_ns().saturating_sub(began), waited);
             if n == READ_MAX {
                 continue;
@@ -132,6 +156,16 @@ impl Worker {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reader_with_much_to_read_does_not_give_way() {
+        let mut way = Way::default();
+        assert_eq!(way.after_pass(5 * HURRY_NS, 0), Some(true));
+        assert_eq!(way.after_pass(5 * HURRY_NS + 1, MANY_BYTES - 1), None);
+        assert_eq!(way.after_pass(6 * HURRY_NS, MANY_BYTES), Some(false));
+        assert_eq!(way.after_pass(6 * HURRY_NS + 1, 0), None);
+        assert_eq!(way.after_pass(7 * HURRY_NS, 0), Some(true));
+    }
 
     fn settles_at(pass_ns: impl Fn(u64) -> u64, bytes: usize) -> u64 {
         (0..50).fold(PAUSE_NS_MAX, |pause, _| next_pause_ns(pause, pass_ns(pause), bytes))
