@@ -103,3 +103,48 @@ fn dwarf(register: Register) -> u8 {
         Register::R15 => 15,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ebpf_abi::words;
+
+    use super::*;
+
+    fn at(offset: i32) -> AbiPlace {
+        place(Place::Stack(offset))
+    }
+
+    fn word(at: AbiPlace) -> (u8, u8) {
+        (at.word, at.shift)
+    }
+
+    const STACK: u8 = words::REGISTERS as u8;
+
+    #[test]
+    fn all_that_is_near_on_the_stack_is_read_at_once() {
+        let only_if = [4, 0].map(|offset| Condition { at: at(offset), value: 23 });
+        let (buffer, length) = (place(Place::Register(Register::Rsi)), place(Place::Register(Register::R15)));
+        let site = AbiSite { object: at(0x28), buffer, length, only_if, ..Default::default() }.arranged();
+        assert_eq!((site.stack_from, site.stack_bytes), (0, 0x30));
+        assert_eq!([site.object, site.buffer, site.length].map(word), [(STACK + 5, 0), (4, 0), (15, 0)]);
+        assert_eq!(site.only_if.map(|condition| word(condition.at)), [(STACK, 32), (STACK, 0)]);
+        assert_eq!(word(site.result), (words::ZERO, 0), "is nowhere");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_read_by_itself() {
+        // from the nearest on: a whole word further than the last, half a word, one that begins in the midst of a word
+        let far = AbiSite { object: at(-12), buffer: at(48), length: at(40), result: at(-16), ..Default::default() }.arranged();
+        assert_eq!((far.stack_from, far.stack_bytes), (-16, 64));
+        let words = [far.object, far.buffer, far.length, far.result].map(word);
+        assert_eq!(words, [(words::BEYOND, 0), (words::BEYOND, 0), (STACK + 7, 0), (STACK, 0)]);
+        let ends = AbiSite { object: at(i32::MIN), buffer: at(i32::MAX), ..Default::default() }.arranged();
+        assert_eq!([ends.object, ends.buffer].map(word), [(STACK, 0), (words::BEYOND, 0)]);
+    }
+
+    #[test]
+    fn nothing_on_the_stack_needs_nothing_of_it() {
+        let site = AbiSite { object: place(Place::Register(Register::Rdi)), ..Default::default() }.arranged();
+        assert_eq!((site.stack_bytes, word(site.object)), (0, (5, 0)));
+    }
+}

@@ -14,11 +14,11 @@ use crate::kernel::{Policies, Ring, decode, give_way, monotonic_ns};
 
 /// Records that are read before the clock is looked at again.
 const READ_MAX: usize = 4096;
-/// How long a pass should take: programs that share its processor wait for it. Shorter ones come more often, and each takes the
-/// processor from a program whose caches are cold then.
-const PASS_NS: u64 = 200_000;
+/// How long a pass should take. Programs that share its processor wait for it, and others for them: a server has nothing left to do
+/// soon after its client stands still. Shorter ones come more often, and each costs a sleep and two switches of the processor.
+const PASS_NS: u64 = 50_000;
 /// The pause between two passes, which makes them so long.
-const PAUSE_NS_MIN: u64 = 1_000_000;
+const PAUSE_NS_MIN: u64 = 250_000;
 const PAUSE_NS_MAX: u64 = 10_000_000;
 /// Bytes of a pass after which the next pause is shorter in any case: else the ring buffer might be full before the next pass.
 const MANY_BYTES: usize = RING_BYTES as usize / 8;
