@@ -14,9 +14,10 @@ use crate::kernel::{Policies, Ring, decode, give_way, monotonic_ns};
 
 /// Records that are read before the clock is looked at again.
 const READ_MAX: usize = 4096;
-/// How long a pass should take. Programs that share its processor wait for it, and others for them: a server has nothing left to do
-/// soon after its client stands still. Shorter ones come more often, and each costs a sleep and two switches of the processor.
-const PASS_NS: u64 = 50_000;
+/// How long programs beside a reader should wait for it: the length of a pass, for as much of the time as passes take. The more there
+/// is to read, the shorter a pass: a server has nothing left to do soon after its client stands still. The less there is, the fewer
+/// they are: each costs a sleep, and the caches of the program that it interrupts.
+const WAIT_NS: u64 = 12_000;
 /// The pause between two passes, which makes them so long.
 const PAUSE_NS_MIN: u64 = 250_000;
 const PAUSE_NS_MAX: u64 = 10_000_000;
@@ -35,7 +36,8 @@ const TICK_NS: u64 = 100_000_000;
 
 /// The pause after a pass: between half of the last one and twice as much.
 fn next_pause_ns(last_ns: u64, pass_ns: u64, bytes: usize) -> u64 {
-    let fitting = last_ns.saturating_mul(PASS_NS) / pass_ns.max(1);
+    // a pass is as long as the pause before it, times the part of the time that passes take
+    let fitting = last_ns.saturating_mul(last_ns).saturating_mul(WAIT_NS) / pass_ns.saturating_mul(pass_ns).max(1);
     let most = if bytes >= MANY_BYTES { last_ns / 2 } else { last_ns * 2 };
     fitting.clamp(last_ns / 2, most).clamp(PAUSE_NS_MIN, PAUSE_NS_MAX)
 }
@@ -172,10 +174,12 @@ mod tests {
     }
 
     #[test]
-    fn a_pass_is_as_long_as_it_should_be_within_the_limits_of_the_pause() {
-        // what came in the pause takes a tenth of it
-        let settled = settles_at(|pause| pause / 10, 0);
-        assert!(settled.abs_diff(10 * PASS_NS) < 1000, "{settled}");
+    fn a_pass_is_the_shorter_the_more_there_is_to_read() {
+        // what came in the pause takes a tenth of it, a seventh, a quarter
+        for (part, pass_ns) in [(10, 120_000), (7, 84_000), (4, PAUSE_NS_MIN / 4)] {
+            let pass = settles_at(|pause| pause / part, 0) / part;
+            assert!(pass.abs_diff(pass_ns) < 1000, "{pass} for a {part}th");
+        }
         assert_eq!(settles_at(|pause| pause / 1000, 0), PAUSE_NS_MAX);
         assert_eq!(settles_at(|pause| pause, 0), PAUSE_NS_MIN);
         assert_eq!(settles_at(|_| 0, 0), PAUSE_NS_MAX);
