@@ -17,7 +17,7 @@ const READ_MAX: usize = 4096;
 /// How long programs beside a reader should wait for it: the length of a pass, for as much of the time as passes take. The more there
 /// is to read, the shorter a pass: a server has nothing left to do soon after its client stands still. The less there is, the fewer
 /// they are: each costs a sleep, and the caches of the program that it interrupts.
-const WAIT_NS: u64 = 12_000;
+const WAIT_NS: u64 = 9_000;
 /// The pause between two passes, which makes them so long.
 const PAUSE_NS_MIN: u64 = 250_000;
 const PAUSE_NS_MAX: u64 = 10_000_000;
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn a_pass_is_the_shorter_the_more_there_is_to_read() {
         // what came in the pause takes a tenth of it, a seventh, a quarter
-        for (part, pass_ns) in [(10, 120_000), (7, 84_000), (4, PAUSE_NS_MIN / 4)] {
+        for (part, pass_ns) in [(10, 90_000), (7, 63_000), (4, PAUSE_NS_MIN / 4)] {
             let pass = settles_at(|pause| pause / part, 0) / part;
             assert!(pass.abs_diff(pass_ns) < 1000, "{pass} for a {part}th");
         }
